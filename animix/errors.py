@@ -1,0 +1,102 @@
+"""The errors that animix raises, each with a message for the person who can mend it.
+
+AnimixError                    base of all; ``exit_code`` is what the command ends with
+├── TimelineError              a timeline that can't be read, with every mistake in it
+├── NetworkError               a checkpoint that can't be read or used
+│   └── BlendError             networks that can't be mixed with each other
+├── LatentError                a latent file that can't be used
+├── OptionError                an argument or option that can't be taken
+└── RenderError                a render that failed on its way (exit code 1)
+    └── EncodeError            ffmpeg could not be started, died or refused
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+class AnimixError(Exception):
+    """Base of every error that animix raises on purpose."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A place in a text: 1-based line and column, the width marked, and the line's text."""
+
+    file: str
+    line: int
+    column: int
+    width: int = 1
+    text: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One thing wrong in a timeline: where, what, and what to write instead.
+
+    >>> mark = Mark("reel.yaml", 3, 7, width=8, text="swap: {0s: 64 ease-inn}")
+    >>> print(Mistake(Mark("reel.yaml", 6, 11), "2 needs a unit", "write 2s (seconds)"))
+    reel.yaml:6:11  2 needs a unit
+          | write 2s (seconds)
+    """
+
+    mark: Mark
+    message: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        lines = [f"{self.mark}  {self.message}"]
+        gutter = f"{self.mark.line:5d}"
+        if self.mark.text:
+            # A caret under column 300 helps nobody: long lines are cut around the place.
+            first = max(0, self.mark.column - 1 - 60)
+            shown = self.mark.text[first : first + 100].replace("\t", " ")
+            indent = self.mark.column - 1 - first
+            width = max(1, min(self.mark.width, len(shown) - indent))
+            lines.append(f"{gutter} | {shown}")
+            lines.append(f"      | {' ' * indent}{'^' * width} {self.hint}".rstrip())
+        elif self.hint:
+            lines.append(f"      | {self.hint}")
+        return "\n".join(lines)
+
+
+class TimelineError(AnimixError):
+    """A timeline can't be read; ``mistakes`` holds everything that is wrong, in file order."""
+
+    def __init__(self, mistakes: Iterable[Mistake]) -> None:
+        self.mistakes = tuple(
+            sorted(mistakes, key=lambda m: (m.mark.file, m.mark.line, m.mark.column))
+        )
+        super().__init__("\n\n".join(str(mistake) for mistake in self.mistakes))
+
+
+class NetworkError(AnimixError):
+    """A checkpoint can't be read or used."""
+
+
+class BlendError(NetworkError):
+    """Networks can't be mixed with each other."""
+
+
+class LatentError(AnimixError):
+    """A latent file can't be used."""
+
+
+class OptionError(AnimixError):
+    """An argument or option can't be taken."""
+
+
+class RenderError(AnimixError):
+    """A render failed on its way."""
+
+    exit_code = 1
+
+
+class EncodeError(RenderError):
+    """ffmpeg could not be started, died or refused; the message ends with its last words."""

@@ -1,0 +1,1 @@
+"""Architectures, and one reader per checkpoint format."""

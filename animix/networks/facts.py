@@ -1,0 +1,51 @@
+"""What a network is like, without its tensors: sizes and layers. No torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer of a synthesis network, the unit that mixing works on."""
+
+    name: str
+    """As in the checkpoint: ``b4.const``, ``b8.conv0``, …"""
+    resolution: int
+    """Pixels a side; for StyleGAN3 the sampling rate."""
+    tensors: tuple[str, ...]
+    """Full names of the tensors that go with this layer, ``synthesis.`` included."""
+
+
+@dataclass(frozen=True)
+class NetworkFacts:
+    """The sizes of a network and its layers 0 … L−1 in order."""
+
+    kind: str
+    """``stylegan2`` or another architecture animix knows."""
+    architecture: str
+    """How pictures leave the blocks: ``skip``, ``resnet`` or ``orig``."""
+    img_resolution: int
+    z_dim: int
+    c_dim: int
+    w_dim: int
+    num_ws: int
+    layers: tuple[Layer, ...]
+    num_parameters: int
+
+    @property
+    def resolutions(self) -> tuple[int, ...]:
+        """The resolution of each layer, in order: [L]."""
+        return tuple(layer.resolution for layer in self.layers)
+
+    @property
+    def ws_resolutions(self) -> tuple[int, ...]:
+        """The resolution that each w index belongs to: [num_ws].
+
+        Index i belongs to the convolution that it feeds; the last index feeds only the last
+        torgb and belongs to the last resolution.
+        """
+        convolutions = [
+            layer.resolution for layer in self.layers if not layer.name.endswith("const")
+        ]
+        return (*convolutions, self.img_resolution)[: self.num_ws]

@@ -1,0 +1,1 @@
+"""Times, eases, keyframes and the YAML document that holds them. No torch."""

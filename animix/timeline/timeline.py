@@ -1,0 +1,146 @@
+"""A Timeline: everything a YAML file says about a clip, checked, before any network is known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Literal
+
+from animix.errors import Mark
+from animix.timeline.keyframes import Ease, Track
+
+Fit = Literal["blur", "cover", "contain", "stretch"]
+
+
+@dataclass(frozen=True)
+class NetworkRun:
+    """A network as a timeline names it: one file, or the snapshots of a run in order."""
+
+    name: str
+    patterns: tuple[str, ...]
+    """As written: paths and globs, relative to the timeline's folder."""
+    mark: Mark
+
+
+@dataclass(frozen=True)
+class Band:
+    """A track that rules the resolutions from ``low`` to ``high``, both included."""
+
+    low: int
+    high: int | None
+    """None: up to the network's own."""
+    track: Track
+
+
+@dataclass(frozen=True)
+class Bands:
+    """One track per range of resolutions; ``unlisted`` rules where none does."""
+
+    bands: tuple[Band, ...]
+    unlisted: float
+
+    def track_at(self, resolution: int) -> Track | None:
+        """The track that rules a resolution, None where the unlisted value does."""
+        for band in self.bands:
+            if band.low <= resolution and (band.high is None or resolution <= band.high):
+                return band.track
+        return None
+
+
+@dataclass(frozen=True)
+class BlendLayer:
+    """One layer of the stack: a network laid over what lies below it."""
+
+    network: str
+    alpha: Bands
+    swap: Track
+    width: Track
+    take: Literal["high", "low"]
+    snapshot: Track
+    mark: Mark
+
+
+@dataclass(frozen=True)
+class LatentKey:
+    """A place on the latent path: a seed, or the path of a projected file."""
+
+    source: int | str
+    mark: Mark
+    ease: Ease | None = None
+    """How the way to the next key is paced; None: evenly, the spline does the rest."""
+
+
+@dataclass(frozen=True)
+class Latents:
+    """The path through latent space.
+
+    Either ``track`` is None and ``keys`` are visited in order, ``every`` seconds (None: spread over the
+    clip); or ``track`` holds the times, and its values are indices into ``keys``.
+    """
+
+    keys: tuple[LatentKey, ...]
+    every: Fraction | None
+    track: Track | None
+    space: Literal["w", "z"]
+    path: Literal["spline", "linear"]
+    mark: Mark
+
+
+@dataclass(frozen=True)
+class Noise:
+    """The noise images: fixed, none, a new field each frame, or a circle of ``period_seconds``."""
+
+    kind: Literal["fixed", "none", "random", "loop"]
+    period_seconds: Fraction | None = None
+    mark: Mark | None = None
+
+
+@dataclass(frozen=True)
+class Frame:
+    """How the picture lies on the canvas."""
+
+    fit: Fit
+    zoom: Track
+    pan_x: Track
+    """Picture widths, positive moves the picture to the right."""
+    pan_y: Track
+    """Picture widths, positive moves the picture down."""
+    rotate: Track
+    """Degrees, positive turns clockwise."""
+    background: tuple[int, int, int]
+    """RGB, 0..255."""
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """A clip as its file describes it. Made by ``animix.load_timeline``."""
+
+    path: Path
+    """The file; relative paths inside it start at its folder."""
+    title: str
+    size: tuple[int, int] | None
+    """Width and height of the canvas in pixels, both even; None: the network's own."""
+    fps: Fraction
+    duration_seconds: Fraction
+    loop: Literal["auto", True, False]
+    loop_mark: Mark | None
+    networks: dict[str, NetworkRun]
+    blend: tuple[BlendLayer, ...]
+    """Bottom to top; the first is the base, of which only the snapshot counts."""
+    mapping: str
+    """Name of the network whose mapping, w_avg and noise images are used."""
+    latents: Latents
+    truncation: Bands
+    label: Track | None
+    noise: Noise
+    frame: Frame
+    output: Path | None
+    """Where the film goes, as an absolute path; None: renders/ under the current folder."""
+    notes: tuple[str, ...] = field(default=())
+    """What was decided while reading and the user should know, such as a rounded size."""
+
+    @property
+    def num_frames(self) -> int:
+        """Duration times fps, rounded, halves up, at least 1."""
+        return max(1, int(self.duration_seconds * self.fps + Fraction(1, 2)))
