@@ -1,3 +1,39 @@
-"""Renders videos from StyleGAN networks that are re-blended for every frame."""
+"""Renders videos from StyleGAN networks that are re-blended for every frame.
+
+>>> import animix
+>>> timeline = animix.load_timeline("reel.yaml")           # doctest: +SKIP
+>>> animix.render(timeline, "reel.mp4")                    # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from animix.film import render
+    from animix.networks.blend import blend
+    from animix.networks.load import load_network
+    from animix.timeline.reader import load_timeline
 
 __version__ = "0.1.0"
+
+__all__ = ["__version__", "blend", "load_network", "load_timeline", "render"]
+
+_HOMES = {
+    "blend": "animix.networks.blend",
+    "load_network": "animix.networks.load",
+    "load_timeline": "animix.timeline.reader",
+    "render": "animix.film",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Looked up when first used: importing torch takes a second, and `animix --help` needs none.
+    if name not in _HOMES:
+        raise AttributeError(f"module 'animix' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -24,7 +24,10 @@ class AnimixError(Exception):
 
 @dataclass(frozen=True)
 class Mark:
-    """A place in a text: 1-based line and column, the width marked, and the line's text."""
+    """A place in a text: 1-based line and column, the width marked, and the line's text.
+
+    Line 0 means the file as a whole.
+    """
 
     file: str
     line: int
@@ -33,7 +36,7 @@ class Mark:
     text: str = ""
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}"
+        return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
 
 
 @dataclass(frozen=True)

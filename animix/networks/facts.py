@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+
+def show_shape(shape: Sequence[int]) -> str:
+    """Write a tensor's shape as people do.
+
+    >>> show_shape([64, 128, 3, 3]), show_shape([])
+    ('64×128×3×3', 'one number')
+    """
+    return "×".join(map(str, shape)) or "one number"
 
 
 @dataclass(frozen=True)
@@ -32,6 +42,8 @@ class NetworkFacts:
     num_ws: int
     layers: tuple[Layer, ...]
     num_parameters: int
+    conv_clamp: float | None = None
+    """Activations are clamped to this magnitude (made for float16); None: not at all."""
 
     @property
     def resolutions(self) -> tuple[int, ...]:

@@ -1,7 +1,8 @@
-"""Keyframes: values at times, the eases between them, and the curve they make."""
+"""Keyframes: values at times, and the eases between them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
@@ -32,6 +33,22 @@ class Time:
 
 
 @dataclass(frozen=True)
+class Clip:
+    """How long a clip is and whether its end is its start again."""
+
+    num_frames: int
+    fps: Fraction
+    duration_seconds: Fraction
+    """As written; ``num_frames`` is rounded from it."""
+    loop: bool
+
+    @property
+    def end_seconds(self) -> Fraction:
+        """The instant called ``end``: frame N, which is frame 0, in a loop; else the last frame."""
+        return (self.num_frames if self.loop else self.num_frames - 1) / self.fps
+
+
+@dataclass(frozen=True)
 class Keyframe:
     """A value at a time; its ease shapes the way to the next key."""
 
@@ -46,13 +63,43 @@ class Keyframe:
 
 
 @dataclass(frozen=True)
+class Repeat:
+    """A run of keys, ``FROM..TO every STEP``; how many there are depends on where the clip ends."""
+
+    start: Time
+    stop: Time
+    """Not included."""
+    step_seconds: Fraction
+    value: float | str
+    arrival: float | str | None
+    """The value just before the next repetition and at ``stop``; None: no arrow was written."""
+    ease: Ease | None
+    mark: Mark
+
+
+@dataclass(frozen=True)
 class Track:
-    """The keyframes of one parameter, in order of time; a constant has one key."""
+    """The keyframes of one parameter; a constant has one key."""
 
     name: str
     """As a user would say it: ``swap of anime``."""
     keys: tuple[Keyframe, ...]
+    """As the file lists them; ``curves.resolve`` brings them into the order of time."""
     space: Space
     low: float | None
     high: float | None
     mark: Mark
+    repeats: tuple[Repeat, ...] = ()
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether the parameter stands still through the whole clip."""
+        return len(self.keys) == 1 and not self.repeats
+
+    def values(self) -> Iterator[tuple[float | str, Mark]]:
+        """Every value that the file gives this parameter, with the place where it stands."""
+        stops: tuple[Keyframe | Repeat, ...] = (*self.keys, *self.repeats)
+        for key in stops:
+            yield key.value, key.mark
+            if key.arrival is not None:
+                yield key.arrival, key.mark

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from animix.errors import Mark
-from animix.timeline.keyframes import Ease, Track
+from animix.timeline.keyframes import Clip, Ease, Track
 
 Fit = Literal["blur", "cover", "contain", "stretch"]
 
@@ -75,8 +75,8 @@ class LatentKey:
 class Latents:
     """The path through latent space.
 
-    Either ``track`` is None and ``keys`` are visited in order, ``every`` seconds (None: spread over the
-    clip); or ``track`` holds the times, and its values are indices into ``keys``.
+    Either ``track`` is None and ``keys`` are visited in order, ``every`` seconds (None: spread over
+    the clip); or ``track`` holds the times, and its values are indices into ``keys``.
     """
 
     keys: tuple[LatentKey, ...]
@@ -144,3 +144,7 @@ class Timeline:
     def num_frames(self) -> int:
         """Duration times fps, rounded, halves up, at least 1."""
         return max(1, int(self.duration_seconds * self.fps + Fraction(1, 2)))
+
+    def clip(self, loop: bool) -> Clip:
+        """How long the clip is; ``loop`` is what ``loop: auto`` was decided to be."""
+        return Clip(self.num_frames, self.fps, self.duration_seconds, loop)

@@ -1,0 +1,281 @@
+"""The commands: each parses, calls and prints."""
+
+from __future__ import annotations
+
+import sys
+from collections import deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import click
+import typer
+
+from animix import __version__, demo
+from animix.cli.report import Report, choose_report, clock
+from animix.errors import AnimixError, OptionError
+
+# Whatever needs torch is imported inside the commands, so that `animix --help` answers at once.
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Timeline = Annotated[Path, typer.Argument(metavar="FILE", help="A timeline (YAML).")]
+Timelines = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Timelines (YAML).")]
+Output = Annotated[Path | None, typer.Option("--output", "-o", help="Where the result goes.")]
+Device = Annotated[str | None, typer.Option(help="cuda, cuda:N, mps or cpu; else the best.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Replace a value: --set blend.swap=64"),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Report as JSON, one object a line.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Report errors only.")]
+
+
+@app.callback(invoke_without_command=True)
+def animix(
+    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
+) -> None:
+    """Render videos from StyleGAN networks that are re-blended for every frame."""
+    if version:
+        typer.echo(f"animix {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def render(
+    files: Timelines,
+    draft: Annotated[bool, typer.Option("--draft", help="Half the size each way, fast.")] = False,
+    frames: Annotated[
+        str | None, typer.Option(metavar="A..B", help="Frame numbers, both included.")
+    ] = None,
+    output: Output = None,
+    device: Device = None,
+    settings: Settings = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Render timelines to mp4 files, by default into renders/.
+
+    With several files --output names a folder, and a bad file doesn't stop the others. A draft or a
+    range of frames gets a file name of its own.
+    """
+    report = choose_report(as_json=as_json, quiet=quiet)
+    written: dict[Path, Path] = {}
+
+    def render_one(file: Path) -> None:
+        from animix.film import encode, open_film, output_path, parse_frames
+        from animix.timeline.reader import load_timeline
+
+        timeline = load_timeline(file, parse_settings(settings))
+        film = open_film(timeline, device=device, draft=draft)
+        chosen = parse_frames(frames, film.schedule.num_frames) if frames else None
+        target = output_path(timeline, output, draft=draft, frames=chosen, batch=len(files) > 1)
+        if (first := written.setdefault(target.resolve(), file)) != file:
+            raise OptionError(f"{file}: would replace {target}, which {first} was rendered to")
+        for note in film.notes:
+            report.note(note)
+        steps = report.follow(file.name, encode(film, target, frames=chosen, draft=draft))
+        last = deque(steps, maxlen=1)[0]
+        width, height = film.canvas_size
+        fps, device_name = film.schedule.fps, str(film.engine.device)
+        report.result(
+            f"{target}  {last.total} frames, {float(last.total / fps):.4g} s, {width}×{height}; "
+            f"rendered in {clock(last.elapsed_seconds)} ({last.per_second:.1f} fps, {device_name})",
+            file=str(target),
+            frames=last.total,
+            width=width,
+            height=height,
+            fps=str(fps),
+            elapsed_seconds=round(last.elapsed_seconds, 3),
+            device=device_name,
+        )
+
+    each(files, render_one, report)
+
+
+@app.command()
+def still(
+    file: Timeline,
+    at: Annotated[str, typer.Option("--at", metavar="TIME", help="2s, 45f, 50%, 'end - 1s', …")],
+    output: Output = None,
+    device: Device = None,
+    settings: Settings = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write the frame that the film shows at a time as a PNG."""
+    report = choose_report(as_json=as_json, quiet=quiet)
+
+    def write_still(file: Path) -> None:
+        from animix.film import RENDERS, open_film, save_png
+        from animix.timeline.reader import load_timeline
+
+        timeline = load_timeline(file, parse_settings(settings))
+        film = open_film(timeline, device=device)
+        index = film.schedule.frame_at(at)
+        target = output or RENDERS / f"{file.stem}-frame-{index}.png"
+        save_png(film.rgb8(index), target)
+        report.result(
+            f"{target}  frame {index}, {float(index / film.schedule.fps):.3f} s",
+            file=str(target),
+            frame=index,
+        )
+
+    each([file], write_still, report)
+
+
+@app.command()
+def check(
+    files: Timelines,
+    csv: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the schedule, a row a frame.")
+    ] = None,
+    settings: Settings = None,
+    as_json: AsJson = False,
+) -> None:
+    """Find every mistake in timelines, then tell what they will render."""
+    report = choose_report(as_json=as_json, quiet=False)
+    if csv and len(files) > 1:
+        raise OptionError("--csv writes one schedule: give one timeline")
+
+    def check_one(file: Path) -> None:
+        from animix.film import open_film
+        from animix.schedule import write_csv
+        from animix.summary import summarize
+        from animix.timeline.reader import load_timeline
+
+        film = open_film(load_timeline(file, parse_settings(settings)), device="cpu")
+        summary, warnings = summarize(film)
+        report.result("\n".join(summary.lines()), **summary.as_dict())
+        for note in (*film.notes, *warnings):
+            report.note(note)
+        if csv:
+            with csv.open("w", newline="", encoding="utf-8") as stream:
+                write_csv(film.schedule, stream)
+            rows = film.schedule.num_frames
+            report.result(f"{csv}  {rows} rows", file=str(csv), rows=rows)
+
+    each(files, check_one, report)
+
+
+@app.command()
+def seeds(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A network or a timeline.")],
+    numbers: Annotated[str, typer.Argument(metavar="A..B", help="Seeds, both included: 1..200")],
+    at: Annotated[
+        str, typer.Option("--at", metavar="TIME", help="The moment of a timeline.")
+    ] = "50%",
+    like: Annotated[
+        int | None, typer.Option(metavar="SEED", help="Order by closeness to this one in W.")
+    ] = None,
+    output: Output = None,
+    device: Device = None,
+    settings: Settings = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Draw a numbered sheet of seeds; of a timeline, base and blend side by side."""
+    report = choose_report(as_json=as_json, quiet=quiet)
+
+    def draw(file: Path) -> None:
+        from animix.film import RENDERS, save_png
+        from animix.sheets import SeedSheet, by_closeness, parse_seeds, seed_painter
+
+        chosen = parse_seeds(numbers)
+        painter = seed_painter(file, at=at, overrides=parse_settings(settings), device=device)
+        if like is not None:
+            chosen = by_closeness(painter, chosen, like)
+        sheet = SeedSheet(painter, chosen)
+        deque(report.follow(file.name, sheet.draw()), maxlen=0)
+        target = output or RENDERS / f"{file.stem}-seeds.png"
+        save_png(sheet.image, target)
+        report.result(f"{target}  {len(chosen)} seeds", file=str(target), seeds=chosen)
+
+    each([file], draw, report)
+
+
+@app.command()
+def new(
+    networks: Annotated[
+        list[Path], typer.Argument(metavar="NETWORK...", help="Checkpoints, snapshots included.")
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")] = Path(
+        "timeline.yaml"
+    ),
+    as_json: AsJson = False,
+) -> None:
+    """Write a commented timeline for networks, ready to render."""
+    report = choose_report(as_json=as_json, quiet=False)
+
+    def write(output: Path) -> None:
+        from animix.starter import write_starter
+
+        for note in write_starter(networks, output):
+            report.note(note)
+        report.result(f"{output}  try: animix render {output}", file=str(output))
+
+    each([output], write, report)
+
+
+@app.command("demo")
+def render_demo(
+    draft: Annotated[bool, typer.Option("--draft", help="Half the size each way, fast.")] = False,
+    output: Output = None,
+    device: Device = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Render the demo: networks that come with animix melt into each other."""
+    render([demo.TIMELINE], draft=draft, output=output, device=device, as_json=as_json, quiet=quiet)
+
+
+def each(items: Sequence[Path], work: Callable[[Path], None], report: Report) -> None:
+    """Do work for every item, tell its errors, and exit with the highest of their codes."""
+    code = 0
+    for item in items:
+        try:
+            work(item)
+        except AnimixError as error:
+            report.error(str(item), error)
+            code = max(code, error.exit_code)
+    if code:
+        raise typer.Exit(code)
+
+
+def parse_settings(settings: Sequence[str] | None) -> dict[str, str]:
+    """``a.b=3`` texts as a dictionary."""
+    overrides = {}
+    for setting in settings or ():
+        key, equals, value = setting.partition("=")
+        if not (key and equals):
+            raise OptionError(f'--set "{setting}": expected KEY=VALUE, such as blend.swap=64')
+        overrides[key.strip()] = value
+    return overrides
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    try:
+        code = app(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except AnimixError as error:
+        typer.echo(f"error: {error}", err=True)
+        code = error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        typer.echo("interrupted", err=True)
+        code = 130
+    except BrokenPipeError:
+        # The reader of our output has gone (`animix check … | head`), which is its right.
+        sys.stderr.close()
+        code = 0
+    except OSError as error:
+        typer.echo(f"error: {error.filename or 'file'}: {error.strerror}", err=True)
+        code = 1
+    sys.exit(code or 0)

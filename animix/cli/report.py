@@ -1,0 +1,173 @@
+"""Reports: how a command tells what it does, as a bar, as lines, as JSON or not at all."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from typing import Any, Protocol
+
+import typer
+
+from animix.errors import AnimixError, TimelineError
+
+
+class Step(Protocol):
+    """What long work yields after each step; ``animix.film.Progress`` is one."""
+
+    done: int
+    total: int
+
+    @property
+    def per_second(self) -> float:
+        """Steps a second so far."""
+
+    @property
+    def eta_seconds(self) -> float:
+        """Seconds that the rest will take."""
+
+
+class Report:
+    """Tells a terminal's user: results to stdout, everything else to stderr."""
+
+    def note(self, text: str) -> None:
+        """Tell what the user should know."""
+        typer.echo(f"note: {text}", err=True)
+
+    def error(self, subject: str, error: AnimixError) -> None:
+        """Tell what went wrong with one item."""
+        if isinstance(error, TimelineError):
+            count = len(error.mistakes)
+            typer.echo(
+                f"{error}\n\n{count} mistake{'s' if count > 1 else ''} in {subject}", err=True
+            )
+        else:
+            typer.echo(f"error: {error}", err=True)
+
+    def result(self, text: str, **facts: Any) -> None:
+        """Tell what was made."""
+        typer.echo(text)
+
+    def follow(self, title: str, steps: Iterable[Step]) -> Iterator[Step]:
+        """Pass steps on and show how far they are: one line every tenth of the way."""
+        told = 0
+        for step in steps:
+            if 10 * step.done // step.total > told:
+                told = 10 * step.done // step.total
+                typer.echo(
+                    f"{title}  {step.done}/{step.total}  {step.per_second:.1f}/s  "
+                    f"{clock(step.eta_seconds)} left",
+                    err=True,
+                )
+            yield step
+
+
+class BarReport(Report):
+    """A progress bar with frames a second and the time left."""
+
+    def follow(self, title: str, steps: Iterable[Step]) -> Iterator[Step]:
+        """Pass steps on and draw the bar."""
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[pace]}"),
+        )
+        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task(title, total=None, pace="")
+            for step in steps:
+                pace = f"{step.per_second:.1f} fps  {clock(step.eta_seconds)} left"
+                bar.update(task, completed=step.done, total=step.total, pace=pace)
+                yield step
+
+
+class JsonReport(Report):
+    """One JSON object a line on stdout, for machines."""
+
+    def note(self, text: str) -> None:
+        """Write a note."""
+        self._write("note", text=text)
+
+    def error(self, subject: str, error: AnimixError) -> None:
+        """Write an error, and each mistake of a timeline with its place."""
+        mistakes = error.mistakes if isinstance(error, TimelineError) else ()
+        self._write(
+            "error",
+            subject=subject,
+            kind=type(error).__name__,
+            exit_code=error.exit_code,
+            message=str(error),
+            mistakes=[
+                {
+                    "file": mistake.mark.file,
+                    "line": mistake.mark.line,
+                    "column": mistake.mark.column,
+                    "message": mistake.message,
+                    "hint": mistake.hint,
+                }
+                for mistake in mistakes
+            ],
+        )
+
+    def result(self, text: str, **facts: Any) -> None:
+        """Write what was made."""
+        self._write("result", text=text, **facts)
+
+    def follow(self, title: str, steps: Iterable[Step]) -> Iterator[Step]:
+        """Pass steps on and write one object for every hundredth of the way."""
+        told = -1
+        for step in steps:
+            if 100 * step.done // step.total > told:
+                told = 100 * step.done // step.total
+                self._write(
+                    "progress",
+                    subject=title,
+                    done=step.done,
+                    total=step.total,
+                    per_second=round(step.per_second, 3),
+                    eta_seconds=round(step.eta_seconds, 1),
+                )
+            yield step
+
+    def _write(self, event: str, **facts: Any) -> None:
+        typer.echo(json.dumps({"event": event, **facts}))
+
+
+class QuietReport(Report):
+    """Errors only."""
+
+    def note(self, text: str) -> None:
+        """Keep quiet."""
+
+    def result(self, text: str, **facts: Any) -> None:
+        """Keep quiet."""
+
+    def follow(self, title: str, steps: Iterable[Step]) -> Iterator[Step]:
+        """Pass steps on."""
+        yield from steps
+
+
+def choose_report(*, as_json: bool, quiet: bool) -> Report:
+    """The report for the options given and the place where it will be read."""
+    if as_json:
+        return JsonReport()
+    if quiet:
+        return QuietReport()
+    return BarReport() if sys.stderr.isatty() else Report()
+
+
+def clock(seconds: float) -> str:
+    """Seconds as a person reads them.
+
+    >>> clock(7.4), clock(75), clock(3700)
+    ('7s', '1:15', '1:01:40')
+    """
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole}s"
+    minutes, rest = divmod(whole, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -1,0 +1,319 @@
+"""Picture to the pixels of an output: laid on its canvas, dithered, as 4:2:0 or RGB.
+
+Everything here is a pure function of its arguments, in float32 on the picture's device. Places and
+weights are worked out on the CPU in float64, which not every device has, and only then rounded.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from animix.timeline.framing import Framing
+
+Reals = NDArray[np.floating[Any]]
+
+BACKDROP_SIDE = 48
+"""Pixels a side of what the blurred backdrop is made from: it needs no more detail than that."""
+BACKDROP_BLUR = 0.05
+"""Standard deviation of the backdrop's blur, in sides of the picture."""
+BACKDROP_LIGHT = 0.6
+"""What the backdrop keeps of the picture's light, so that the picture stands out."""
+
+# BT.709's shares of red, green and blue in luma (ITU-R BT.709-6, item 3.2).
+KR, KG, KB = 0.2126, 0.7152, 0.0722
+
+
+@torch.no_grad()
+def lay(picture: Tensor, canvas_size: tuple[int, int], framing: Framing) -> Tensor:
+    """The canvas with the picture laid on it: [3, H, W] float32 from [3, h, w], both in [-1, 1].
+
+    ``canvas_size`` is (width, height). Scaling, moves, turns and the picture's borders are
+    antialiased and exact to a fraction of a pixel, so that slow moves don't shimmer. A picture that
+    fills its canvas just as it is comes back bit for bit.
+
+    >>> lay(torch.ones(3, 4, 4), (8, 4), Framing("contain", background=(0, 0, 0)))[0, 0].tolist()
+    [-1.0, -1.0, 1.0, 1.0, 1.0, 1.0, -1.0, -1.0]
+    """
+    picture = picture.float()
+    width, height = canvas_size
+    _, picture_height, picture_width = picture.shape
+    scale_x, scale_y = width / picture_width, height / picture_height
+    if framing.fit == "cover":
+        scale_x = scale_y = max(scale_x, scale_y)
+    elif framing.fit != "stretch":
+        scale_x = scale_y = min(scale_x, scale_y)
+    scale_x, scale_y = scale_x * framing.zoom, scale_y * framing.zoom
+    laid_width, laid_height = picture_width * scale_x, picture_height * scale_y
+
+    # Canvas pixels by their place from the picture's centre: first along the canvas's axes, ...
+    columns = np.arange(width) + 0.5 - (width / 2 + framing.pan_x * laid_width)
+    rows = np.arange(height) + 0.5 - (height / 2 + framing.pan_y * laid_width)
+    angle = math.radians(framing.rotate % 360)
+    cos, sin = math.cos(angle), math.sin(angle)
+    # ... then along the picture's, which are turned: the sums of these parts.
+    along = (columns * cos, rows * sin) if angle else (columns, np.zeros(1))
+    down = (columns * -sin, rows * cos) if angle else (np.zeros(1), rows)
+
+    if angle:
+        left, tile_width = _seen(along, laid_width, columns[0])
+        top, tile_height = _seen(down, laid_height, rows[0])
+        tile = _scale(picture, (tile_width, left, scale_x), (tile_height, top, scale_y))
+        laid = _sample(tile, _plane(along, tile) - left, _plane(down, tile) - top)
+    else:
+        laid = _scale(picture, (width, columns[0], scale_x), (height, rows[0], scale_y))
+    if _fills(along, laid_width) and _fills(down, laid_height):
+        return laid
+    if framing.fit == "blur":
+        behind = _backdrop(picture, canvas_size)
+    else:
+        behind = (laid.new_tensor(framing.background) / 127.5 - 1)[:, None, None]
+    share = _covered(_plane(along, laid), laid_width) * _covered(_plane(down, laid), laid_height)
+    return torch.lerp(behind, laid, share)
+
+
+@torch.no_grad()
+def to_yuv420(canvas: Tensor, frame_index: int) -> Tensor:
+    """The canvas as planar 4:2:0, BT.709, limited range: uint8 [H · W · 3/2] from [3, H, W].
+
+    Planes Y, Cb, Cr one after the other. Chroma sits on the even columns and midway between two
+    rows, where H.264 has it if nothing else is said. What lies outside [-1, 1] is clamped. Dithered
+    by ``frame_index``; colours that are whole levels stay what they are.
+
+    >>> to_yuv420(torch.ones(3, 2, 2), frame_index=0).tolist()
+    [235, 235, 235, 235, 128, 128]
+    """
+    _, height, width = canvas.shape
+    if height % 2 or width % 2:
+        raise ValueError(f"canvas is {width}x{height}: 4:2:0 needs an even width and height")
+    rgb = canvas.float().clamp(-1, 1).add(1).div(2)
+    red, green, blue = rgb
+    luma = KR * red + KG * green + KB * blue
+
+    # Averaging and the matrix are both linear: averaged first there is a quarter to multiply.
+    rows = (rgb[:, 0::2] + rgb[:, 1::2]) / 2
+    at, right = rows[:, :, 0::2], rows[:, :, 1::2]
+    left = torch.cat([at[:, :, :1], right[:, :, :-1]], dim=2)
+    red, green, blue = (left + 2 * at + right) / 4
+    chroma_luma = KR * red + KG * green + KB * blue
+
+    # Levels of BT.709-6, item 3.5, at 8 bits.
+    planes = (
+        16 + 219 * luma,
+        128 + 224 * (blue - chroma_luma) / (2 - 2 * KB),
+        128 + 224 * (red - chroma_luma) / (2 - 2 * KR),
+    )
+    return torch.cat([_dither(plane, frame_index, n).flatten() for n, plane in enumerate(planes)])
+
+
+@torch.no_grad()
+def to_rgb8(canvas: Tensor, frame_index: int) -> Tensor:
+    """The canvas as full-range RGB: uint8 [H, W, 3] from [3, H, W], clamped to [-1, 1], dithered.
+
+    >>> to_rgb8(torch.tensor([[[1.0]], [[-1.0]], [[0.2]]]), frame_index=0).tolist()
+    [[[255, 0, 153]]]
+    """
+    levels = canvas.float().clamp(-1, 1).add(1).mul(127.5)
+    return torch.stack([_dither(plane, frame_index, n) for n, plane in enumerate(levels)], dim=-1)
+
+
+# -- Laying ----------------------------------------------------------------------------------------
+
+
+def _tensor(values: Reals, like: Tensor) -> Tensor:
+    return torch.from_numpy(values.astype(np.float32)).to(like.device)
+
+
+def _plane(parts: tuple[Reals, Reals], like: Tensor) -> Tensor:
+    """Sums of the columns' and the rows' parts: [H, W], or with one part alone [H, 1] or [1, W]."""
+    of_columns, of_rows = parts
+    return _tensor(of_columns, like) + _tensor(of_rows, like)[:, None]
+
+
+def _fills(parts: tuple[Reals, Reals], laid_side: float) -> bool:
+    """Whether every canvas pixel lies wholly inside the picture along this axis."""
+    furthest = max(abs(sum(part.max() for part in parts)), abs(sum(part.min() for part in parts)))
+    return bool(furthest + 0.5 <= laid_side / 2 + 1e-6)  # a fitted side may be a rounding short
+
+
+def _covered(places: Tensor, laid_side: float) -> Tensor:
+    """The share of each pixel that the picture covers along one axis."""
+    return (laid_side / 2 + 0.5 - places.abs()).clamp(0, min(1, laid_side))
+
+
+def _seen(parts: tuple[Reals, Reals], laid_side: float, unturned: float) -> tuple[float, int]:
+    """The stretch of the turned picture that the canvas shows: its first pixel, and how many.
+
+    Pixels lie where those of the unturned picture would, so that a turn begins and ends without a
+    jump in sharpness and does not shift what it samples.
+    """
+    half = laid_side / 2
+    first = math.floor(min(max(sum(float(part.min()) for part in parts), -half), half)) - 3
+    last = math.ceil(min(max(sum(float(part.max()) for part in parts), -half), half)) + 3
+    return first + unturned % 1, last - first
+
+
+def _scale(
+    picture: Tensor, columns: tuple[int, float, float], rows: tuple[int, float, float]
+) -> Tensor:
+    """The picture scaled: along each axis (pixels, first one's place from the centre, scale)."""
+    _, height, width = picture.shape
+    return _resample(
+        picture,
+        _scaling(width, *columns, picture.device),
+        _scaling(height, *rows, picture.device),
+    )
+
+
+def _resample(picture: Tensor, of_columns: Tensor | None, of_rows: Tensor | None) -> Tensor:
+    """The picture with weights [out, in] applied to each axis; None leaves an axis as it is."""
+    if of_rows is not None:
+        picture = of_rows @ picture
+    if of_columns is not None:
+        picture = picture @ of_columns.T
+    return picture
+
+
+@lru_cache(maxsize=16)
+def _scaling(
+    num_in: int, num_out: int, first: float, scale: float, device: torch.device
+) -> Tensor | None:
+    """Weights [num_out, num_in] that scale one axis; None where each pixel stays as it is."""
+    if scale == 1 and num_in == num_out and first == 0.5 - num_in / 2:
+        return None
+    # Made smaller, the kernel takes in all that falls on a pixel; the whole picture at most.
+    width = min(max(1.0, 1 / scale), num_in)
+    places = (np.arange(num_out) + first) / scale
+    return _weights(num_in, places, lambda x: catmull_rom(x / width), 2 * width, device)
+
+
+@lru_cache(maxsize=16)
+def _blurring(num_in: int, num_out: int, scale: float, blur: float, device: torch.device) -> Tensor:
+    """Weights [num_out, num_in] that scale one axis about its middle; ``blur`` in pixels of it."""
+    places = (np.arange(num_out) + 0.5 - num_out / 2) / scale
+    return _weights(num_in, places, lambda x: np.exp(-0.5 * (x / blur) ** 2), 4 * blur, device)
+
+
+def _weights(
+    num_in: int,
+    places: Reals,
+    kernel: Callable[[Reals], Reals],
+    reach: float,
+    device: torch.device,
+) -> Tensor:
+    """Weights [len(places), num_in] of the pixels around places, counted from the axis's middle.
+
+    The kernel is 0 beyond its reach, in pixels. Each row sums to 1; the outermost pixels go on
+    outside.
+    """
+    index = (places + (num_in - 1) / 2)[:, None]
+    taps = np.ceil(index - reach) + np.arange(math.floor(2 * reach) + 1)
+    shares = kernel(taps - index)
+    shares /= shares.sum(axis=1, keepdims=True)
+    weights = np.zeros((len(places), num_in))
+    row = np.broadcast_to(np.arange(len(places))[:, None], taps.shape)
+    np.add.at(weights, (row, taps.clip(0, num_in - 1).astype(int)), shares)
+    return torch.from_numpy(weights.astype(np.float32)).to(device)
+
+
+def catmull_rom(x: Reals) -> Reals:
+    """The cubic with B = 0, C = 1/2 of Mitchell & Netravali, "Reconstruction filters", 1988.
+
+    Passes through the pixels and keeps ramps straight. Lanczos-3 drew a second, bright line beside
+    each dark one; the softer B = C = 1/3 lost the pixels' own sharpness as soon as a zoom left 1.
+    """
+    x = np.abs(x)
+    near = (1.5 * x - 2.5) * x**2 + 1
+    far = ((-0.5 * x + 2.5) * x - 4) * x + 2
+    return np.where(x < 1, near, np.where(x < 2, far, 0.0))
+
+
+def _sample(tile: Tensor, columns: Tensor, rows: Tensor) -> Tensor:
+    """A tile at any places, in pixels from the middle of its first one: [3, H, W].
+
+    torch's own grid_sample has no bicubic on every device, and its cubic bends ramps.
+    """
+    _, height, width = tile.shape
+    column, row = columns.floor(), rows.floor()
+    of_columns, of_rows = _cubic_shares(columns - column), _cubic_shares(rows - row)
+    tile = tile.flatten(1)
+    total = tile.new_zeros(3, columns.numel())
+    for y, of_row in enumerate(of_rows, start=-1):
+        line = (row + y).clamp(0, height - 1).long() * width
+        for x, of_column in enumerate(of_columns, start=-1):
+            place = line + (column + x).clamp(0, width - 1).long()
+            # index_select: four times as fast here as indexing with the tensor.
+            pixels = tile.index_select(1, place.flatten())
+            total.addcmul_(pixels, (of_row * of_column).flatten())
+    return total.view(3, *columns.shape)
+
+
+def _cubic_shares(t: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """``catmull_rom`` of the four pixels around a place that lies t in 0..1 after the second."""
+    return (
+        ((-0.5 * t + 1) * t - 0.5) * t,
+        (1.5 * t - 2.5) * t * t + 1,
+        ((-1.5 * t + 2) * t + 0.5) * t,
+        (0.5 * t - 0.5) * t * t,
+    )
+
+
+def _backdrop(picture: Tensor, canvas_size: tuple[int, int]) -> Tensor:
+    """The picture covering the canvas, strongly blurred and darkened: [3, H, W]."""
+    width, height = canvas_size
+    _, picture_height, picture_width = picture.shape
+    scale = max(width / picture_width, height / picture_height)
+    device = picture.device
+    # Made small first: under so wide a blur it looks the same, for a fraction of the work.
+    small_width = min(picture_width, BACKDROP_SIDE)
+    small_height = min(picture_height, BACKDROP_SIDE)
+    shrink_x, shrink_y = small_width / picture_width, small_height / picture_height
+    small = _scale(
+        picture,
+        (small_width, 0.5 - small_width / 2, shrink_x),
+        (small_height, 0.5 - small_height / 2, shrink_y),
+    )
+    blur = BACKDROP_BLUR * max(picture_width, picture_height)
+    blurred = _resample(
+        small,
+        _blurring(small_width, width, scale / shrink_x, blur * shrink_x, device),
+        _blurring(small_height, height, scale / shrink_y, blur * shrink_y, device),
+    )
+    return (blurred + 1) * BACKDROP_LIGHT - 1
+
+
+# -- Dither ----------------------------------------------------------------------------------------
+
+# The additive recurrence R2: whole shifts that come near each other as late as can be. M. Roberts,
+# "The unreasonable effectiveness of quasirandom sequences", 2018; x³ = x + 1.
+PLASTIC_NUMBER = 1.324717957244746
+
+
+def _dither(plane: Tensor, frame_index: int, plane_index: int) -> Tensor:
+    """Levels [H, W] rounded up or down to uint8, so that their mean stays: floor(level + u).
+
+    u in (0, 1) is the blue-noise texture, elsewhere for each frame and plane.
+    """
+    height, width = plane.shape
+    threshold = _threshold(plane.device)
+    size = threshold.shape[0]
+    step = 3 * frame_index + plane_index
+    shifts = tuple(int(size * (step / PLASTIC_NUMBER**power % 1)) for power in (1, 2))
+    tiled = threshold.roll(shifts, (0, 1)).repeat(-(-height // size), -(-width // size))
+    return (plane + tiled[:height, :width]).to(torch.uint8)
+
+
+@lru_cache(maxsize=4)
+def _threshold(device: torch.device) -> Tensor:
+    """The blue-noise texture in (0, 1): [64, 64]. Made by tools/blue_noise.py."""
+    ranks = np.load(Path(__file__).with_name("blue_noise.npy"))
+    # Thresholds stay clear of 0 and 1 by more than float32 errs: whole levels stay what they are.
+    return torch.from_numpy(((ranks + 0.5) / ranks.size).astype(np.float32)).to(device)

@@ -1,0 +1,115 @@
+"""The plain engine: a row of the schedule → a Picture, in plain torch and float32."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from animix.engine.shelf import Shelf
+from animix.latents import z_of_seed
+from animix.networks.blend import mix_buffers, mix_tensors
+from animix.networks.network import Network
+from animix.schedule import Row
+
+_REMEMBERED = 256
+"""Seeds whose w is kept; a path visits a few of them over and over."""
+
+
+class Engine:
+    """Paints the picture of any row, in any order: nothing of one reaches another.
+
+    ``home`` gives mapping, w_avg, filters and noise images to every blend; ``shelf`` has the
+    networks that are mixed, one for each column of a row's mix; ``projected`` has the w
+    [num_ws, w_dim] of each latent file.
+    """
+
+    def __init__(
+        self,
+        home: Network,
+        shelf: Shelf,
+        projected: Mapping[str, NDArray[np.float32]],
+        *,
+        stop_resolution: int | None = None,
+    ) -> None:
+        self.home = home
+        self.device = home.device
+        self.shelf = shelf
+        self._projected = projected
+        self._stop_resolution = stop_resolution
+        self._buffers = mix_buffers(home)
+        self._w_of_seed: dict[tuple[int, int | None], Tensor] = {}
+
+    def picture(self, row: Row) -> Tensor:
+        """The picture of a row: [3, h, w] float32, nominally in [-1, 1]."""
+        used = np.flatnonzero((row.mix != 0).any(axis=0)).tolist()
+        self.shelf.capacity = max(self.shelf.capacity, len(used))
+        networks = [self.shelf[number] for number in used]
+        mixed = mix_tensors(networks, row.mix[:, used], self._buffers)
+        network = self.home.with_tensors(mixed)
+        noise = row.noise.kind
+        if noise == "loop":
+            network = network.with_tensors(circle_noise(self.home, row.noise.turn))
+        return network.synthesis(
+            self.ws(row)[None],
+            noise=noise if noise in ("none", "random") else "const",
+            seed=row.noise.seed,
+            stop_resolution=self._stop_resolution,
+        )[0]
+
+    def ws(self, row: Row) -> Tensor:
+        """The w of a row, seeds truncated and projected files as they are: [num_ws, w_dim]."""
+        w_avg = self.home.tensors["mapping.w_avg"]
+        psi = torch.tensor(row.psi, dtype=torch.float32, device=self.device)[:, None]
+        classes = row.labels or ((None, 1.0),)
+        ws = torch.zeros(self.home.num_ws, self.home.w_dim, device=self.device)
+        if row.space == "z":
+            z = np.sum([weight * self._z(source) for source, weight in row.latents], axis=0)
+            for label, share in classes:
+                ws += share * self._map(z, label)
+            return w_avg + psi * (ws - w_avg)
+        for source, weight in row.latents:
+            if isinstance(source, str):
+                ws += weight * torch.from_numpy(self._projected[source]).to(self.device)
+                continue
+            for label, share in classes:
+                ws += weight * share * (w_avg + psi * (self._mapped(source, label) - w_avg))
+        return ws
+
+    def _z(self, seed: int | str) -> NDArray[np.float64]:
+        assert isinstance(seed, int), "the schedule lets no projected file into z"
+        return z_of_seed(seed, self.home.z_dim)
+
+    def _mapped(self, seed: int, label: int | None) -> Tensor:
+        if (seed, label) not in self._w_of_seed:
+            if len(self._w_of_seed) >= _REMEMBERED:
+                self._w_of_seed.clear()
+            self._w_of_seed[seed, label] = self._map(self._z(seed), label)
+        return self._w_of_seed[seed, label]
+
+    def _map(self, z: NDArray[np.float64], label: int | None) -> Tensor:
+        one_hot = None if label is None else np.eye(self.home.c_dim, dtype=np.float32)[[label]]
+        return self.home.mapping(z, one_hot)[0]
+
+
+def circle_noise(network: Network, turn: float) -> dict[str, Tensor]:
+    """Noise images at a place (0..1) of a closed circle that starts at the network's fixed ones.
+
+    cos · fixed + sin · other: both have the same power and nothing in common, so the power stays.
+    """
+    angle = 2 * np.pi * turn
+    images = {}
+    for number, layer in enumerate(network.layers):
+        name = f"synthesis.{layer.name}.noise_const"
+        fixed = network.tensors.get(name)
+        if fixed is None:
+            continue
+        # Drawn on the CPU: the same circle on every device.
+        generator = torch.Generator().manual_seed(number)
+        other = torch.randn(fixed.shape, generator=generator).to(fixed.device)
+        other *= fixed.square().mean().sqrt() / other.square().mean().sqrt()
+        images[name] = float(np.cos(angle)) * fixed + float(np.sin(angle)) * other
+    return images

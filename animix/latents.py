@@ -1,0 +1,194 @@
+"""Seeds and projected files → keys on a path through latent space → what each frame is made of."""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from animix.errors import LatentError
+
+if TYPE_CHECKING:
+    from animix.networks.facts import NetworkFacts
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+MAX_BYTES = 64 << 20
+"""The largest latent of a published network, [18, 512], takes 36 KiB."""
+
+
+def z_of_seed(seed: int, z_dim: int) -> Floats:
+    """The z that everybody's scripts give a seed: [1, z_dim].
+
+    >>> z_of_seed(42, 3).round(4)
+    array([[ 0.4967, -0.1383,  0.6477]])
+    """
+    # The published generator scripts draw from RandomState, so favourites keep their face here.
+    return np.random.RandomState(seed).randn(1, z_dim)
+
+
+@dataclass(frozen=True)
+class KeyPath:
+    """A path as up to four keys for every frame and their weights, which sum to 1."""
+
+    keys: Integers
+    """[N, 4] indices of keys; one that repeats is one key."""
+    weights: Floats
+    """[N, 4]"""
+
+    def at(self, frame: int) -> tuple[tuple[int, float], ...]:
+        """The keys of a frame that have a weight, each once, in order of their number.
+
+        A path that stands still has one entry for all frames.
+        """
+        frame %= len(self.keys)
+        total: dict[int, float] = {}
+        for key, weight in zip(
+            self.keys[frame].tolist(), self.weights[frame].tolist(), strict=True
+        ):
+            total[key] = total.get(key, 0.0) + weight
+        return tuple((key, weight) for key, weight in sorted(total.items()) if weight != 0)
+
+
+def spline(
+    key_times: Floats,
+    segments: Integers,
+    progress: Floats,
+    rests: NDArray[np.bool_],
+    *,
+    period: float | None,
+) -> KeyPath:
+    """Catmull–Rom weights of the four keys around each frame: a key moves only the spans near it.
+
+    ``segments`` [N] is the number of the key that a frame has passed last, ``progress`` [N] how
+    far it is to the next, 0..1. ``rests`` [keys] marks keys where the path stands still. With a
+    ``period`` the path is closed and leads from the last key through the seam to the first;
+    without, it rests at its ends (Catmull and Rom 1974, for keys at unequal times).
+
+    >>> path = spline(np.arange(4.0), np.array([1]), np.array([0.5]), np.zeros(4, bool), period=4)
+    >>> path.at(0)
+    ((0, -0.0625), (1, 0.5625), (2, 0.5625), (3, -0.0625))
+    """
+    num_keys = len(key_times)
+
+    def key(number: Integers) -> Integers:
+        return number % num_keys if period is not None else np.clip(number, 0, num_keys - 1)
+
+    def time(number: Integers) -> Floats:
+        turns = 0.0 if period is None else (number // num_keys) * period
+        return np.asarray(key_times[key(number)] + turns)
+
+    def tangent(number: Integers) -> Floats:
+        """1 / (time between the neighbours of a key), 0 where the path rests."""
+        still = rests[key(number)]
+        if period is None:
+            still = still | (number <= 0) | (number >= num_keys - 1)
+        return np.where(still, 0.0, 1 / np.where(still, 1.0, time(number + 1) - time(number - 1)))
+
+    a, b = segments, segments + 1
+    span = time(b) - time(a)
+    p, p2, p3 = progress, progress**2, progress**3
+    at_a = (p3 - 2 * p2 + p) * span * tangent(a)
+    at_b = (p3 - p2) * span * tangent(b)
+    weights = np.stack([-at_a, 2 * p3 - 3 * p2 + 1 - at_b, 3 * p2 - 2 * p3 + at_a, at_b], axis=1)
+    return KeyPath(np.stack([key(a - 1), key(a), key(b), key(b + 1)], axis=1), weights)
+
+
+def straight(before: Integers, after: Integers, progress: Floats) -> KeyPath:
+    """Weights of the two keys around each frame, 1 − progress and progress."""
+    nothing = np.zeros_like(progress)
+    return KeyPath(
+        np.stack([before, before, after, after], axis=1),
+        np.stack([nothing, 1 - progress, progress, nothing], axis=1),
+    )
+
+
+def slerp(path: KeyPath, zs: Floats) -> KeyPath:
+    """A straight path's weights turned into those of spherical steps between ``zs`` [keys, z_dim].
+
+    A straight mean of two z has about 0.7 of their length, which the mapping network has never
+    seen; on the sphere the length is kept (Shoemake 1985; White 2016).
+    """
+    unit = zs / np.linalg.norm(zs, axis=1, keepdims=True)
+    left, right, p = path.keys[:, 1], path.keys[:, 2], path.weights[:, 2]
+    angle = np.arccos(np.clip((unit[left] * unit[right]).sum(1), -1, 1))
+    sine = np.sin(angle)
+    apart = sine > 1e-6
+    safe = np.where(apart, sine, 1.0)
+    weights = path.weights.copy()
+    weights[:, 1] = np.where(apart, np.sin((1 - p) * angle) / safe, 1 - p)
+    weights[:, 2] = np.where(apart, np.sin(p * angle) / safe, p)
+    return KeyPath(path.keys, weights)
+
+
+def load_latent(path: str | Path, facts: NetworkFacts) -> NDArray[np.float32]:
+    """The w of a projected file (.npz with ``w``, .npy or .pt) for a network: [num_ws, w_dim].
+
+    A single w is repeated for every layer; of several the first is taken.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise LatentError(f"{path}: no such file")
+    if path.stat().st_size > MAX_BYTES:
+        raise LatentError(f"{path}: is larger than {MAX_BYTES >> 20} MiB: not a latent")
+    try:
+        w = np.asarray(_READERS[path.suffix.lower()](path), np.float32)
+    except LatentError:
+        raise
+    except KeyError as exc:
+        raise LatentError(
+            f"{path}: holds no array named `w`; expected one of [num_ws, w_dim] or [w_dim]"
+        ) from exc
+    except Exception as exc:  # numpy's, zip's and torch's readers raise whatever they meet
+        raise LatentError(f"{path}: can't be read as a latent ({_first_line(exc)})") from exc
+    shape = w.shape
+    while w.ndim > 2 or (w.ndim == 2 and w.shape[0] == 1):
+        if len(w) == 0:
+            break
+        w = w[0]
+    if w.shape == (facts.w_dim,):
+        w = np.broadcast_to(w, (facts.num_ws, facts.w_dim))
+    if w.shape != (facts.num_ws, facts.w_dim):
+        raise LatentError(
+            f"{path}: holds {list(shape)}; this network needs a w of [{facts.w_dim}] or "
+            f"[{facts.num_ws}, {facts.w_dim}]: it was projected with another network"
+        )
+    if not np.isfinite(w).all():
+        raise LatentError(f"{path}: holds values that are not finite numbers")
+    return np.ascontiguousarray(w)
+
+
+def _first_line(exc: BaseException) -> str:
+    return (str(exc).strip() or type(exc).__name__).splitlines()[0][:200]
+
+
+def _read_npz(path: Path) -> Any:
+    with zipfile.ZipFile(path) as archive:
+        # A small archive can unpack to any size, so it is measured before it is opened.
+        if any(member.file_size > MAX_BYTES for member in archive.infolist()):
+            raise LatentError(f"{path}: unpacks to more than {MAX_BYTES >> 20} MiB: not a latent")
+    with np.load(path, allow_pickle=False) as arrays:
+        return arrays["w"]
+
+
+def _read_npy(path: Path) -> Any:
+    return np.load(path, allow_pickle=False, mmap_mode="r")
+
+
+def _read_pt(path: Path) -> Any:
+    import torch  # only this format needs it
+
+    found = torch.load(path, map_location="cpu", weights_only=True)
+    if isinstance(found, dict):
+        found = found["w"] if "w" in found else found["latent"]
+    if not isinstance(found, torch.Tensor):
+        raise LatentError(f"{path}: holds no tensor; expected a w of [num_ws, w_dim] or [w_dim]")
+    return found.float().numpy()
+
+
+_READERS = {".npz": _read_npz, ".npy": _read_npy, ".pt": _read_pt}

@@ -1,0 +1,147 @@
+"""Mixes the weights of networks: layer by layer, one coefficient per (layer, network)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from animix.errors import BlendError
+from animix.networks.facts import show_shape
+from animix.networks.network import Array, Network
+
+SUM_TOLERANCE = 1e-6
+
+
+def blend(networks: Sequence[Network], mix: Array | Sequence[object]) -> Network:
+    """Return the network whose every layer is the sum of the networks' layers times their shares.
+
+    ``mix`` is [L, K], the share of network k in layer l, or [K], the same in every layer. Each
+    row sums to 1; negative shares extrapolate. Mapping, w_avg, noise images and filters are the
+    first network's.
+
+    BlendError: networks of other shapes, or a mix that does not fit them.
+    """
+    if not networks:
+        raise BlendError("there is no network to blend, expected at least one")
+    base = networks[0]
+    for number, other in enumerate(networks[1:], start=2):
+        check_blendable(base, other, ("network 1", f"network {number}"))
+    rows = checked_mix(mix, len(base.layers), len(networks))
+    return base.with_tensors(mix_tensors([n.to(base.device) for n in networks], rows))
+
+
+def checked_mix(
+    mix: Array | Sequence[object], num_layers: int, num_networks: int
+) -> npt.NDArray[np.float64]:
+    """Return a mix as [L, K] float64 whose rows sum to 1, or raise BlendError.
+
+    >>> checked_mix([0.25, 0.75], num_layers=2, num_networks=2)
+    array([[0.25, 0.75],
+           [0.25, 0.75]])
+    """
+    try:
+        rows = np.asarray(mix.cpu() if isinstance(mix, Tensor) else mix, dtype=np.float64)
+    except (TypeError, ValueError) as exc:
+        raise BlendError("the mix is not a table of numbers") from exc
+    expected = f"[{num_layers}, {num_networks}] (layers, networks) or [{num_networks}]"
+    if rows.shape not in ((num_layers, num_networks), (num_networks,)):
+        raise BlendError(f"the mix is {list(rows.shape)}, expected {expected}")
+    rows = np.broadcast_to(rows, (num_layers, num_networks))
+    sums = rows.sum(axis=1)
+    # Written so that a sum that is not a number is caught as well.
+    wrong = ~(np.abs(sums - 1) <= SUM_TOLERANCE)
+    if wrong.any():
+        layer = int(np.flatnonzero(wrong)[0])
+        raise BlendError(f"the mix sums to {sums[layer]:.7g} in layer {layer}, expected 1")
+    return rows
+
+
+@torch.no_grad()
+def mix_tensors(
+    networks: Sequence[Network],
+    mix: npt.NDArray[np.float64],
+    out: dict[str, Tensor] | None = None,
+) -> dict[str, Tensor]:
+    """Return the tensors of all layers, mixed by the checked ``mix`` [L, K].
+
+    ``out``, from ``mix_buffers``, is written into instead of new memory: for renderers, which mix
+    at every frame. Where one network has the share 1, its own tensor is returned, uncopied.
+    """
+    # Products and sums are rounded one by one. `add_(tensor, alpha=share)` saves a pass, but
+    # whether it rounds once or twice depends on where in memory a number lies and on how many
+    # threads work, so frames would differ in their last bits from machine to machine.
+    mixed: dict[str, Tensor] = {}
+    for layer, shares in zip(networks[0].layers, mix.tolist(), strict=True):
+        active = [(n, share) for n, share in zip(networks, shares, strict=True) if share != 0]
+        (first, first_share), *others = active
+        for name in layer.tensors:
+            if not others and first_share == 1:
+                mixed[name] = first.tensors[name]
+                continue
+            total = torch.mul(first.tensors[name], first_share, out=out[name] if out else None)
+            for network, share in others:
+                total.add_(network.tensors[name] * share)
+            mixed[name] = total
+    return mixed
+
+
+def mix_buffers(network: Network) -> dict[str, Tensor]:
+    """Return memory for the layers of a mix with this network as its base."""
+    names = [name for layer in network.layers for name in layer.tensors]
+    return {name: torch.empty_like(network.tensors[name]) for name in names}
+
+
+def check_blendable(
+    base: Network, other: Network, names: tuple[str, str] = ("the first", "the other")
+) -> None:
+    """Raise BlendError, with both shapes and the likely cause, if two networks can't be mixed."""
+    first, second = names
+    start = f"{first} and {second} can't be mixed: "
+    for what, mine, theirs in (
+        ("pictures of {} px", base.img_resolution, other.img_resolution),
+        ("the architecture {}", base.facts.architecture, other.facts.architecture),
+        ("{} numbers in a w", base.w_dim, other.w_dim),
+    ):
+        if mine != theirs:
+            raise BlendError(
+                f"{start}{first} has {what.format(mine)}, {second} {what.format(theirs)}; "
+                "networks mix if one was fine-tuned from the other or both from a third"
+            )
+    for mine_layer, their_layer in zip(base.layers, other.layers, strict=True):
+        for name in sorted({*mine_layer.tensors, *their_layer.tensors}):
+            if name not in base.tensors or name not in other.tensors:
+                has, lacks = names if name in base.tensors else (second, first)
+                raise BlendError(
+                    f"{start}{has} has the tensor {name}, {lacks} does not; "
+                    "probably one was trained without noise (use_noise)"
+                )
+            found, expected = other.tensors[name].shape, base.tensors[name].shape
+            if found != expected:
+                raise BlendError(
+                    f"{start}{name} is {show_shape(expected)} in {first}, {show_shape(found)} "
+                    f"in {second}; probably they were trained with different numbers of channels "
+                    "(channel base: the configurations auto and paper256 have half of "
+                    "stylegan2's)"
+                )
+
+
+def mapping_differences(base: Network, other: Network) -> list[str]:
+    """Return what differs between two mapping networks; no hindrance, for one mapping is used."""
+    return [
+        f"{what}: {mine} and {theirs}"
+        for what, mine, theirs in (
+            ("mapping layers", _mapping_depth(base), _mapping_depth(other)),
+            ("numbers in a z", base.z_dim, other.z_dim),
+            ("numbers in a label", base.c_dim, other.c_dim),
+        )
+        if mine != theirs
+    ]
+
+
+def _mapping_depth(network: Network) -> int:
+    names = network.tensors
+    return sum(name.startswith("mapping.fc") and name.endswith(".weight") for name in names)

@@ -1,0 +1,320 @@
+"""Sampling: a timeline's curves and the facts of its networks joined into a schedule. No torch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from animix.errors import Mistake, TimelineError
+from animix.latents import KeyPath, slerp, spline, straight, z_of_seed
+from animix.networks.facts import NetworkFacts
+from animix.schedule import Column, FrameSamples, LayerSamples, Schedule
+from animix.timeline.curves import Curve, resolve, seam
+from animix.timeline.keyframes import Clip, Keyframe, Time, Track
+from animix.timeline.timeline import Bands, BlendLayer, Latents, Timeline
+
+Floats = NDArray[np.float64]
+
+
+def make_schedule(timeline: Timeline, facts: NetworkFacts, columns: Sequence[Column]) -> Schedule:
+    """Join a timeline's curves with what its networks are like.
+
+    ``columns`` are the networks of the stack, each run's snapshots in order. Raises TimelineError
+    with everything that the timeline asks of these networks and they can't do.
+    """
+    bound = bind(timeline, facts, columns)
+    mistakes = list(misfits(bound, facts))
+    clip, loop_reason, seams = decide_loop(bound)
+    sampler = _Sampler(clip, [*mistakes, *seams])
+    latents, frame = bound.latents, bound.frame
+    schedule = Schedule(
+        clip=clip,
+        loop_reason=loop_reason,
+        facts=facts,
+        columns=tuple(columns),
+        layers=tuple(
+            LayerSamples(
+                columns=_places(columns, layer.network),
+                position=sampler.values(layer.snapshot),
+                swap_octaves=sampler.octaves(layer.swap),
+                width=sampler.values(layer.width),
+                alpha=sampler.bands(layer.alpha, facts.resolutions),
+                take=layer.take,
+            )
+            for layer in bound.blend
+        ),
+        sources=tuple(key.source for key in latents.keys),
+        space=latents.space,
+        path=sampler.path(latents, facts.z_dim),
+        psi=sampler.bands(bound.truncation, facts.ws_resolutions),
+        classes=sampler.classes(bound.label) if bound.label else None,
+        noise=bound.noise,
+        frame=FrameSamples(
+            fit=frame.fit,
+            zoom=sampler.values(frame.zoom),
+            pan_x=sampler.values(frame.pan_x),
+            pan_y=sampler.values(frame.pan_y),
+            rotate=sampler.values(frame.rotate),
+            background=frame.background,
+        ),
+    )
+    if sampler.mistakes:
+        raise TimelineError(dict.fromkeys(sampler.mistakes))
+    return schedule
+
+
+def bind(timeline: Timeline, facts: NetworkFacts, columns: Sequence[Column]) -> Timeline:
+    """Give the words all, none, first and last the numbers that they mean for these networks."""
+    top = 2.0 * facts.img_resolution
+    layers = []
+    for number, layer in enumerate(timeline.blend):
+        last = float(len(_places(columns, layer.network)))
+        whole, nothing = (4.0, top) if layer.take == "high" else (top, 4.0)
+        layers.append(
+            replace(
+                layer,
+                swap=_bound(layer.swap, {"all": whole, "none": nothing}, 4.0, top),
+                snapshot=_bound(
+                    layer.snapshot, {"first": 1.0, "last": last}, 0.0 if number else 1.0, last
+                ),
+            )
+        )
+    return replace(timeline, blend=tuple(layers))
+
+
+def misfits(bound: Timeline, facts: NetworkFacts) -> Iterator[Mistake]:
+    """Everything that a bound timeline asks of its networks and they can't do."""
+    for layer in bound.blend:
+        yield from _beyond(
+            layer.swap,
+            f"{layer.network} makes {facts.img_resolution} px: swap goes from 4 to "
+            f"{2 * facts.img_resolution}, and all and none are its ends",
+        )
+        yield from _beyond(layer.snapshot, _snapshot_hint(layer))
+    home = bound.networks[bound.mapping]
+    if facts.c_dim and bound.label is None:
+        yield Mistake(
+            home.mark,
+            f"{home.name} is conditional: say which class",
+            f"write label: with a number from 0 to {facts.c_dim - 1}",
+        )
+    for value, mark in bound.label.values() if bound.label else ():
+        if not facts.c_dim:
+            yield Mistake(mark, f"{home.name} has no classes", "leave label out")
+        elif isinstance(value, float) and value >= facts.c_dim:
+            yield Mistake(
+                mark, f"class {value:g} of {home.name}", f"its classes are 0 to {facts.c_dim - 1}"
+            )
+    for key in bound.latents.keys if bound.latents.space == "z" else ():
+        if isinstance(key.source, str):
+            yield Mistake(
+                key.mark, "a projected file lies in W, not in z", "write space: w, or use seeds"
+            )
+
+
+def decide_loop(bound: Timeline) -> tuple[Clip, str, list[Mistake]]:
+    """The clip, one line on why it loops or doesn't, and the mistakes if it should and can't."""
+    clip = Clip(bound.num_frames, bound.fps, bound.duration_seconds, loop=bound.loop is not False)
+    if not clip.loop:
+        return clip, "does not loop: the timeline says loop: false", []
+    mistakes = [found.mistake for track in _tracks(bound) if (found := seam(track, clip))]
+    mistakes += _latent_seam(bound.latents, clip)
+    period = bound.noise.period_seconds
+    if period and bound.noise.mark and (clip.end_seconds / period).denominator != 1:
+        mistakes.append(
+            Mistake(
+                bound.noise.mark,
+                f"seam: the noise returns every {float(period):g} s, which does not divide the "
+                f"{float(clip.end_seconds):g} s of the clip",
+                "make it a whole number of turns, or set loop: false",
+            )
+        )
+    if not mistakes:
+        return clip, "loops: every track meets itself at the seam", []
+    if bound.loop is True:
+        return clip, "", mistakes
+    reason = mistakes[0].message.removeprefix("seam: ")
+    return replace(clip, loop=False), f"does not loop: {reason}", []
+
+
+def _tracks(bound: Timeline) -> Iterator[Track]:
+    """Every track of numbers."""
+    for layer in bound.blend:
+        yield from (band.track for band in layer.alpha.bands)
+        yield from (layer.swap, layer.width, layer.snapshot)
+    yield from (band.track for band in bound.truncation.bands)
+    if bound.label:
+        yield bound.label
+    yield from (bound.frame.zoom, bound.frame.pan_x, bound.frame.pan_y, bound.frame.rotate)
+
+
+def _bound(track: Track, words: Mapping[str, float], low: float, high: float) -> Track:
+    """A track whose words are numbers and that stays inside its range."""
+
+    def number(value: float | str) -> float | str:
+        return words.get(value, value) if isinstance(value, str) else value
+
+    def numbers(key: Keyframe) -> Keyframe:
+        arrival = None if key.arrival is None else number(key.arrival)
+        return replace(key, value=number(key.value), arrival=arrival)
+
+    repeats = tuple(
+        replace(
+            repeat,
+            value=number(repeat.value),
+            arrival=None if repeat.arrival is None else number(repeat.arrival),
+        )
+        for repeat in track.repeats
+    )
+    keys = tuple(numbers(key) for key in track.keys)
+    return replace(track, keys=keys, repeats=repeats, low=low, high=high)
+
+
+def _beyond(track: Track, hint: str) -> Iterator[Mistake]:
+    """A mistake for each written value outside the track's range."""
+    for value, mark in track.values():
+        if isinstance(value, float) and track.low is not None and track.high is not None:
+            if value > track.high:
+                yield Mistake(mark, f"{track.name}: {value:g} is above {track.high:g}", hint)
+            elif value < track.low:
+                yield Mistake(mark, f"{track.name}: {value:g} is below {track.low:g}", hint)
+
+
+def _snapshot_hint(layer: BlendLayer) -> str:
+    low, last = layer.snapshot.low or 0.0, layer.snapshot.high or 0.0
+    below = "nothing lies below the base" if low else "0 is what lies below"
+    return f"{layer.network} has {last:g} snapshot{'s' if last > 1 else ''}, and {below}"
+
+
+def _places(columns: Sequence[Column], network: str) -> tuple[int, ...]:
+    return tuple(place for place, column in enumerate(columns) if column.network == network)
+
+
+def _latent_seam(latents: Latents, clip: Clip) -> list[Mistake]:
+    """The mistake of keyed latents that end at another place than they start."""
+    if latents.track is None:
+        return []
+    # Two keys with the same seed are one place, so places are compared, not numbers of keys.
+    first = {key.source: float(number) for number, key in reversed([*enumerate(latents.keys)])}
+    same = {float(number): first[key.source] for number, key in enumerate(latents.keys)}
+    keys = tuple(replace(key, value=same[float(key.value)]) for key in latents.track.keys)
+    found = seam(replace(latents.track, keys=keys), clip)
+    if not found:
+        return []
+    end, start = (latents.keys[int(number)].source for number in (found.end, found.start))
+    return [
+        Mistake(
+            found.mark,
+            f"seam: the latents are at {end} at the end but at {start} at the start",
+            "make the two equal, or set loop: false",
+        )
+    ]
+
+
+class _Sampler:
+    """Samples the tracks of one clip and collects the mistakes that come to light."""
+
+    def __init__(self, clip: Clip, mistakes: list[Mistake]) -> None:
+        self.clip = clip
+        self.mistakes = mistakes
+
+    def values(self, track: Track) -> Floats:
+        """One value a frame, or one for all."""
+        curve = self._curve(track)
+        return np.ones(1) if curve is None else curve.sample(self._frames(track), self.clip.fps)
+
+    def octaves(self, track: Track) -> Floats:
+        """One log2 a frame, or one for all."""
+        curve = self._curve(track)
+        if curve is None:
+            return np.full(1, 2.0)
+        return curve.sample_natural(self._frames(track), self.clip.fps)
+
+    def bands(self, bands: Bands, resolutions: Sequence[int]) -> tuple[Floats, ...]:
+        """For each resolution the values of the track that rules it."""
+        unlisted = np.full(1, bands.unlisted)
+        sampled = {id(band.track): self.values(band.track) for band in bands.bands}
+        ruling = [bands.track_at(resolution) for resolution in resolutions]
+        return tuple(unlisted if track is None else sampled[id(track)] for track in ruling)
+
+    def classes(self, label: Track) -> KeyPath | None:
+        """Between two classes both take part, in shares of 0..1."""
+        curve = self._curve(label)
+        if curve is None:
+            return None
+        way = curve.progress(self._frames(label), self.clip.fps)
+        numbers = curve.values.astype(np.int64)
+        eased = np.clip(_smooth(curve, way.before, way.share), 0, 1)
+        return straight(numbers[way.before], numbers[way.after], eased)
+
+    def path(self, latents: Latents, z_dim: int) -> KeyPath:
+        """The keys of the latent path and their weights."""
+        track = latents.track or self._walk(latents)
+        curve = self._curve(track)
+        if curve is None:
+            return straight(np.zeros(1, np.int64), np.zeros(1, np.int64), np.zeros(1))
+        way = curve.progress(self._frames(track), self.clip.fps)
+        numbers = curve.values.astype(np.int64)
+        if latents.space == "z":
+            # A projected file in z is a mistake that is already noted; any z will do for it.
+            seeds = [key.source if isinstance(key.source, int) else 0 for key in latents.keys]
+            zs = np.concatenate([z_of_seed(seed, z_dim) for seed in seeds])
+            return slerp(straight(numbers[way.before], numbers[way.after], way.share), zs)
+        if latents.path == "linear":
+            return straight(numbers[way.before], numbers[way.after], way.share)
+        held = np.array(
+            [ease is not None and ease.name in ("hold", "steps") for ease in curve.eases]
+        )
+        path = spline(
+            np.array([float(time) for time in curve.times]),
+            way.before,
+            way.share,
+            rests=held | np.roll(held, 1),
+            period=float(self.clip.end_seconds) if self.clip.loop else None,
+        )
+        return KeyPath(numbers[path.keys], path.weights)
+
+    def _walk(self, latents: Latents) -> Track:
+        """Seeds visited in order as a track of their numbers."""
+        count, end = len(latents.keys), self.clip.end_seconds
+        if latents.every is None:
+            # In a loop the way from the last seed leads back to the first.
+            steps = count if self.clip.loop else max(1, count - 1)
+            times = [end * number / steps for number in range(count)]
+        else:
+            # Without a loop one key more: the way to it is begun and not finished.
+            last = min(end, self.clip.duration_seconds) if self.clip.loop else end
+            num_keys = math.ceil(last / latents.every) + (0 if self.clip.loop else 1)
+            times = [latents.every * number for number in range(max(1, num_keys))]
+        keys = [
+            Keyframe(
+                Time(time),
+                float(number % count),
+                latents.keys[number % count].ease,
+                latents.keys[number % count].mark,
+            )
+            for number, time in enumerate(times)
+        ]
+        if end == 0:
+            keys = keys[:1]
+        return Track("latents", tuple(keys), "linear", None, None, latents.mark)
+
+    def _curve(self, track: Track) -> Curve | None:
+        try:
+            return resolve(track, self.clip)
+        except TimelineError as error:
+            self.mistakes.extend(error.mistakes)
+            return None
+
+    def _frames(self, track: Track) -> range:
+        return range(1 if track.is_constant else self.clip.num_frames)
+
+
+def _smooth(curve: Curve, before: NDArray[np.int64], share: Floats) -> Floats:
+    """Shares of a way without an ease, with the soft start and end that numbers get."""
+    plain = np.array([ease is None for ease in curve.eases])[before]
+    return np.where(plain, share * share * (3 - 2 * share), share)

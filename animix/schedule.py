@@ -1,0 +1,252 @@
+"""The schedule: a timeline and what its networks are like → one row a frame. No torch."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal, TextIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from animix.errors import OptionError
+from animix.latents import KeyPath
+from animix.mix import Overlay, share, stack
+from animix.networks.facts import NetworkFacts
+from animix.timeline.framing import Framing
+from animix.timeline.keyframes import Clip
+from animix.timeline.misread import Misread
+from animix.timeline.timeline import Fit, Noise
+from animix.timeline.times import parse_time
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One network of the mix: a name of the timeline and, in a run, the number of the snapshot.
+
+    >>> str(Column("anime", 3, num_snapshots=4)), str(Column("faces", 1, num_snapshots=1))
+    ('anime-3', 'faces')
+    """
+
+    network: str
+    snapshot: int
+    """Counted from 1."""
+    num_snapshots: int
+
+    def __str__(self) -> str:
+        return self.network if self.num_snapshots == 1 else f"{self.network}-{self.snapshot}"
+
+
+@dataclass(frozen=True)
+class NoiseState:
+    """The noise images of one frame."""
+
+    kind: Literal["fixed", "none", "random", "loop"]
+    seed: int = 0
+    """For ``random``."""
+    turn: float = 0.0
+    """For ``loop``: the place on the circle, 0..1."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """Everything that decides one frame's pixels, and nothing else."""
+
+    index: int
+    time_seconds: Fraction
+    mix: Floats
+    """[L, K], a coefficient per layer and network; rows sum to 1."""
+    latents: tuple[tuple[int | str, float], ...]
+    """Seeds and projected files, with their weights."""
+    space: Literal["w", "z"]
+    """Where the latents are weighed."""
+    psi: Floats
+    """[num_ws]"""
+    labels: tuple[tuple[int, float], ...]
+    """Classes and their weights; empty for networks without classes."""
+    noise: NoiseState
+    framing: Framing
+
+
+@dataclass(frozen=True, eq=False)
+class LayerSamples:
+    """The tracks of one layer of the stack; every array has one entry a frame, or just one."""
+
+    columns: tuple[int, ...]
+    position: Floats
+    """Of the snapshot in its run."""
+    swap_octaves: Floats
+    width: Floats
+    alpha: tuple[Floats, ...]
+    """One array for each of the L layers of the networks."""
+    take: Literal["high", "low"]
+
+
+@dataclass(frozen=True, eq=False)
+class FrameSamples:
+    """The tracks of the framing; every array has one entry a frame, or just one."""
+
+    fit: Fit
+    zoom: Floats
+    pan_x: Floats
+    pan_y: Floats
+    rotate: Floats
+    background: tuple[int, int, int]
+
+    def at(self, index: int) -> Framing:
+        """How the picture of a frame lies on the canvas."""
+        return Framing(
+            fit=self.fit,
+            zoom=at(self.zoom, index),
+            pan_x=at(self.pan_x, index),
+            pan_y=at(self.pan_y, index),
+            rotate=at(self.rotate, index),
+            background=self.background,
+        )
+
+
+def at(samples: Floats, index: int) -> float:
+    """The sample of a frame; a track that stands still has one for all."""
+    return float(samples[index % len(samples)])
+
+
+@dataclass(frozen=True, eq=False)
+class Schedule:
+    """One row a frame; made by ``animix.sampling.make_schedule``."""
+
+    clip: Clip
+    loop_reason: str
+    """One line that says why the clip loops or doesn't."""
+    facts: NetworkFacts
+    columns: tuple[Column, ...]
+    """The K networks of the mix."""
+    layers: tuple[LayerSamples, ...]
+    sources: tuple[int | str, ...]
+    """The seed or file of each latent key."""
+    space: Literal["w", "z"]
+    path: KeyPath
+    psi: tuple[Floats, ...]
+    """One array for each w index."""
+    classes: KeyPath | None
+    noise: Noise
+    frame: FrameSamples
+
+    @property
+    def num_frames(self) -> int:
+        """N."""
+        return self.clip.num_frames
+
+    @property
+    def fps(self) -> Fraction:
+        """Frames a second."""
+        return self.clip.fps
+
+    def mix(self, index: int, num_overlays: int | None = None) -> Floats:
+        """The mix [L, K] of a frame, of the whole stack or of the base and its lowest overlays."""
+        stacked = self.layers if num_overlays is None else self.layers[: 1 + num_overlays]
+        overlays = [
+            Overlay(
+                share=share(
+                    at(layer.swap_octaves, index),
+                    width=at(layer.width, index),
+                    alpha=np.array([at(alpha, index) for alpha in layer.alpha]),
+                    take=layer.take,
+                    resolutions=self.facts.resolutions,
+                ),
+                columns=layer.columns,
+                position=at(layer.position, index),
+            )
+            for layer in stacked
+        ]
+        return stack(overlays, len(self.columns))
+
+    def row(self, index: int) -> Row:
+        """Everything that decides the pixels of a frame, 0 … N−1."""
+        if not 0 <= index < self.num_frames:
+            raise OptionError(f"frame {index}: this clip has frames 0 to {self.num_frames - 1}")
+        time_seconds = index / self.fps
+        return Row(
+            index=index,
+            time_seconds=time_seconds,
+            mix=self.mix(index),
+            latents=tuple((self.sources[key], weight) for key, weight in self.path.at(index)),
+            space=self.space,
+            psi=np.array([at(psi, index) for psi in self.psi]),
+            labels=self.classes.at(index) if self.classes else (),
+            noise=noise_state(self.noise, time_seconds),
+            framing=self.frame.at(index),
+        )
+
+    def frame_at(self, text: str) -> int:
+        """The frame on the screen at a time such as ``2s``, ``50%`` or ``end - 1s``.
+
+        OptionError for what is no time or lies outside the clip.
+        """
+        try:
+            seconds = parse_time(text, self.fps).at(self.clip.end_seconds)
+        except Misread as exc:
+            raise OptionError(f"--at: {exc.message}; {exc.hint}".removesuffix("; ")) from exc
+        index = math.floor(seconds * self.fps)
+        # In a loop the end is the start; without, the last frame stands until the clip is over.
+        if self.clip.loop and index == self.num_frames:
+            return 0
+        if not 0 <= seconds <= max(self.clip.duration_seconds, self.clip.end_seconds):
+            raise OptionError(
+                f"--at {text} lies outside the clip, which lasts "
+                f"{float(self.clip.duration_seconds):g} s"
+            )
+        return min(index, self.num_frames - 1)
+
+
+def noise_state(noise: Noise, time_seconds: Fraction) -> NoiseState:
+    """The noise images at an instant: a function of the time alone, at any frame rate."""
+    if noise.kind == "loop" and noise.period_seconds is not None:
+        return NoiseState("loop", turn=float(time_seconds / noise.period_seconds % 1))
+    if noise.kind == "random":
+        words = (time_seconds.numerator, time_seconds.denominator)
+        seed = np.random.SeedSequence(words).generate_state(1, np.uint32)
+        return NoiseState("random", seed=int(seed[0]))
+    return NoiseState(noise.kind)
+
+
+def write_csv(schedule: Schedule, stream: TextIO) -> None:
+    """Write a schedule as CSV, one row a frame: all that decides its pixels."""
+    layers = [layer.name for layer in schedule.facts.layers]
+    writer = csv.writer(stream)
+    writer.writerow(
+        ["frame", "time_seconds", "latents", "space"]
+        + [f"psi {index}" for index in range(schedule.facts.num_ws)]
+        + ["labels", "noise", "fit", "zoom", "pan_x", "pan_y", "rotate"]
+        + [f"{layer} {column}" for layer in layers for column in schedule.columns]
+    )
+    for index in range(schedule.num_frames):
+        row = schedule.row(index)
+        lies = row.framing
+        writer.writerow(
+            [
+                row.index,
+                float(row.time_seconds),
+                _weighted(row.latents),
+                row.space,
+                *row.psi.tolist(),
+                _weighted(row.labels),
+                {"random": row.noise.seed, "loop": row.noise.turn}.get(
+                    row.noise.kind, row.noise.kind
+                ),
+                lies.fit,
+                lies.zoom,
+                lies.pan_x,
+                lies.pan_y,
+                lies.rotate,
+                *row.mix.ravel().tolist(),
+            ]
+        )
+
+
+def _weighted(parts: Sequence[tuple[int | str, float]]) -> str:
+    return " + ".join(f"{weight:.17g}*{source}" for source, weight in parts)

@@ -1,0 +1,195 @@
+"""The starter: networks → a commented timeline that already renders."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import os
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from animix.errors import BlendError, OptionError
+from animix.networks.blend import check_blendable
+from animix.networks.load import load_network
+from animix.networks.network import Network
+from animix.networks.related import correlation, is_related
+from animix.networks.runs import find_run, snapshot_order
+from animix.timeline.reader import RESERVED, read_timeline
+
+
+@dataclass(frozen=True)
+class Run:
+    """Files that are snapshots of one training, in order; often a single one."""
+
+    name: str
+    files: tuple[Path, ...]
+
+
+def find_runs(files: Sequence[Path]) -> list[Run]:
+    """Group files whose names differ in one number only, and give each group a name.
+
+    >>> [(run.name, len(run.files)) for run in find_runs(
+    ...     [Path("ffhq.pkl"), Path("anime-10.pkl"), Path("anime-9.pkl")])]
+    [('ffhq', 1), ('anime', 2)]
+    """
+    groups: dict[tuple[Path, str], list[Path]] = {}
+    for file in dict.fromkeys(files):
+        # The last number in the name counts the snapshots: network-snapshot-000120.pkl.
+        pattern = re.sub(r"\d+(?=\D*$)", "*", file.stem) + file.suffix
+        groups.setdefault((file.parent, pattern), []).append(file)
+    runs: dict[str, Run] = {}
+    for (folder, pattern), members in groups.items():
+        members.sort(key=snapshot_order)
+        stem = Path(pattern).stem if len(members) > 1 else members[0].stem
+        if re.fullmatch(r"network-snapshot-.*", stem):
+            stem = folder.resolve().name
+        name = _free_name(stem, runs)
+        runs[name] = Run(name, tuple(members))
+    return list(runs.values())
+
+
+def write_starter(files: Sequence[Path], output: Path) -> list[str]:
+    """Write a timeline for networks to ``output`` and return what the user should know.
+
+    The base is the network that the others descend from: as their metadata says, or else the one
+    that all others resemble most. Networks that have nothing in common with it are left out.
+    """
+    if output.exists():
+        raise OptionError(f"{output} exists; name another file with --output")
+    runs = find_runs(files)
+    networks = {run.name: load_network(run.files[-1]) for run in runs}
+    base = guess_base(runs, networks)
+    notes, family = [], [next(run for run in runs if run.name == base)]
+    for run in runs:
+        if run.name == base:
+            continue
+        try:
+            check_blendable(networks[base], networks[run.name], (base, run.name))
+        except BlendError as error:
+            notes.append(f"{run.name} is left out: {error}")
+            continue
+        if is_related(networks[base], networks[run.name]):
+            family.append(run)
+        else:
+            notes.append(f"{run.name} is left out: it is no relative of {base}")
+    text = starter_text(family, networks[base], output)
+    read_timeline(text, output)
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        with output.open("x", encoding="utf-8") as stream:
+            stream.write(text)
+    except OSError as exc:
+        raise OptionError(f"{output} can't be written: {exc.strerror}") from exc
+    return notes
+
+
+def guess_base(runs: Sequence[Run], networks: Mapping[str, Network]) -> str:
+    """The run that the others were fine-tuned from, as far as can be told.
+
+    What metadata call the parent, if it is among the networks; else the network that all others
+    resemble most: children stay close to their parent and drift apart from each other.
+    """
+    names = [run.name for run in runs]
+    parents = Counter(
+        parent
+        for network in networks.values()
+        if (parent := network.metadata.get("parent")) in names
+    )
+    if parents:
+        return parents.most_common(1)[0][0]
+    closeness = dict.fromkeys(names, 0.0)
+    for one, other in itertools.combinations(names, 2):
+        with contextlib.suppress(BlendError):
+            check_blendable(networks[one], networks[other])
+            alike = float(np.median(correlation(networks[one], networks[other])))
+            closeness[one] += alike
+            closeness[other] += alike
+    return max(names, key=closeness.__getitem__)
+
+
+def starter_text(family: Sequence[Run], base: Network, output: Path) -> str:
+    """The YAML of a starter timeline: the base, then each relative in its own part of the clip."""
+    base_run, *others = family
+    folder = output.parent
+    middle = max(8, base.img_resolution // 8)
+    seconds = 6 * max(1, len(others))
+    lines = [
+        "# A first timeline. Look at it, change it, look again:",
+        f"#   animix check {output.name}",
+        f"#   animix still {output.name} --at 50%",
+        f"#   animix render {output.name} --draft",
+        "",
+        "networks:  # the first is the base; a run of snapshots is one network",
+        *(f"  {run.name}: {_paths(run, folder)}" for run in family),
+        "",
+        f"duration: {seconds}s",
+        "# size: 1080x1920  # the picture's own size unless you say otherwise",
+        "",
+        f"# Find faces that you like with: animix seeds {output.name} 1..60",
+        "latents: [3, 17, 42]",
+        "truncation: 0.7  # lower is calmer, 1 is everything the network knows",
+    ]
+    if base.c_dim:
+        lines += [f"label: 0  # a class from 0 to {base.c_dim - 1}; it may be keyframed"]
+    lines += ["", "blend:  # from the bottom up"]
+    lines += [f"  - {base_run.name}"]
+    for number, run in enumerate(others):
+        start, stop = 100 * number // len(others), 100 * (number + 1) // len(others)
+        half = (start + stop) // 2
+        swap = {0: "none", start: "none", half: middle, stop: "none", 100: "none"}
+        lines += [
+            f"  - {run.name}:",
+            "      # The resolution from which this network takes over: none is nothing of it,",
+            f"      # all is the whole of it, {middle} its textures on the shapes from below.",
+            f"      swap: {_ramp(swap)}",
+        ]
+        if len(run.files) > 1:
+            lines += [
+                "      # How far its training had come: 1, first … last, or anything in between.",
+                f"      snapshot: {_ramp({start: 'first', half: 'last', stop: 'first'})}",
+            ]
+    return "\n".join(lines) + "\n"
+
+
+def _ramp(keys: Mapping[int, object]) -> str:
+    return "{" + ", ".join(f"{percent}%: {value}" for percent, value in keys.items()) + "}"
+
+
+def _paths(run: Run, folder: Path) -> str:
+    """A run as a timeline names it: a file, a glob if that finds just these, or a list."""
+    files = [_seen_from(file, folder) for file in run.files]
+    if len(files) == 1:
+        return json.dumps(files[0], ensure_ascii=False)
+    glob = re.sub(r"\d+(?=\D*$)", "*", Path(files[0]).stem) + Path(files[0]).suffix
+    pattern = str(Path(files[0]).parent / glob)
+    found = [file.resolve() for file in find_run(pattern, folder)]
+    if found == [file.resolve() for file in run.files]:
+        return json.dumps(pattern, ensure_ascii=False)
+    return "[" + ", ".join(json.dumps(file, ensure_ascii=False) for file in files) + "]"
+
+
+def _seen_from(file: Path, folder: Path) -> str:
+    try:
+        return os.path.relpath(file.resolve(), folder.resolve())
+    except ValueError:  # another drive
+        return str(file.resolve())
+
+
+def _free_name(stem: str, taken: Mapping[str, Run]) -> str:
+    """A name that the language allows and that no other run has."""
+    name = re.sub(r"\W+|_+", "_", stem, flags=re.ASCII).strip("_")
+    name = re.sub(r"_?\d+$", "", name) or name
+    if not re.match(r"[A-Za-z]", name) or name in RESERVED:
+        name = f"net_{name}"
+    numbered = name
+    for number in itertools.count(2):
+        if numbered not in taken:
+            break
+        numbered = f"{name}_{number}"
+    return numbered

@@ -1,0 +1,111 @@
+"""The summary of a film: what it will render, from which networks, and whether they are related."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from animix.film import Film
+from animix.networks.related import RELATED, correlation
+
+
+@dataclass(frozen=True)
+class NetworkSummary:
+    """One network of the stack, of a run its last snapshot."""
+
+    name: str
+    num_snapshots: int
+    img_resolution: int
+    num_parameters: int
+    architecture: str
+    correlation: float | None
+    """Median over layers of the weights' correlation with the base; None for the base itself."""
+    related: bool
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What ``animix check`` tells of a timeline without mistakes."""
+
+    file: str
+    title: str
+    num_frames: int
+    seconds: float
+    fps: str
+    width: int
+    height: int
+    loop: bool
+    loop_reason: str
+    mapping: str
+    networks: tuple[NetworkSummary, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything, for machines."""
+        return asdict(self)
+
+    def lines(self) -> list[str]:
+        """Everything, for people."""
+        told = [
+            f"{self.file}: {self.num_frames} frames, {self.seconds:g} s at {self.fps} fps, "
+            f"{self.width}×{self.height}; {self.loop_reason}"
+        ]
+        for network in self.networks:
+            run = f", {network.num_snapshots} snapshots" if network.num_snapshots > 1 else ""
+            kin = "the base"
+            if network.correlation is not None:
+                kin = "related to the base" if network.related else "NOT related to the base"
+                kin += f" (correlation {network.correlation:.2f})"
+            millions = network.num_parameters / 1e6
+            told.append(
+                f"  {network.name}: {network.img_resolution} px, {millions:.2f} M parameters, "
+                f"{network.architecture}{run}; {kin}"
+            )
+        return told
+
+
+def summarize(film: Film) -> tuple[Summary, list[str]]:
+    """The summary of a film, and a warning for each network that will mix into garbage."""
+    schedule, timeline = film.schedule, film.timeline
+    last = {column.network: number for number, column in enumerate(schedule.columns)}
+    base_name = timeline.blend[0].network
+    base = film.network(last[base_name])
+    networks, warnings = [], []
+    for name, number in last.items():
+        network = film.network(number)
+        alike = None if name == base_name else float(np.median(correlation(base, network)))
+        related = alike is None or alike > RELATED
+        if not related:
+            warnings.append(
+                f"{name} is no relative of {base_name}: their blend will not look like either; "
+                "networks mix if one was fine-tuned from the other or both from a third"
+            )
+        networks.append(
+            NetworkSummary(
+                name=name,
+                num_snapshots=schedule.columns[number].num_snapshots,
+                img_resolution=network.img_resolution,
+                num_parameters=network.facts.num_parameters,
+                architecture=f"{network.facts.kind} {network.facts.architecture}",
+                correlation=alike,
+                related=related,
+            )
+        )
+    width, height = film.canvas_size
+    return (
+        Summary(
+            file=str(timeline.path),
+            title=timeline.title,
+            num_frames=schedule.num_frames,
+            seconds=float(schedule.num_frames / schedule.fps),
+            fps=str(schedule.fps),
+            width=width,
+            height=height,
+            loop=schedule.clip.loop,
+            loop_reason=schedule.loop_reason,
+            mapping=timeline.mapping,
+            networks=tuple(networks),
+        ),
+        warnings,
+    )

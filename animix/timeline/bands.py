@@ -1,0 +1,110 @@
+"""Values set by resolution: ``4..32: 0, 64: 0.5, 512..: 1``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+
+from animix.timeline.keyframes import Track
+from animix.timeline.misread import Misread, quoted
+from animix.timeline.nodes import Mapping, Node, Scalar
+from animix.timeline.reading import Reading
+from animix.timeline.timeline import Band, Bands
+from animix.timeline.values import Quantity, read_track
+
+LARGEST_RESOLUTION = 1 << 16
+
+_RESOLUTIONS = re.compile(r"([0-9]{1,12}(?:\.[0-9]{0,12})?)(\.\.([0-9]{1,12})?)?")
+
+
+def read_bands(
+    reading: Reading, node: Node | None, quantity: Quantity, default: Track, unlisted: float
+) -> Bands:
+    """A value, which may stand for all resolutions or for each range of them.
+
+    A value for all is one band from 0 up.
+    """
+    if isinstance(node, Mapping):
+        kind = kind_of(reading, node, quantity.name)
+        if kind == "resolutions":
+            return Bands(tuple(_bands(reading, node, quantity, default)), unlisted)
+        if kind is None:
+            node = None
+    return Bands((Band(0, None, read_track(reading, node, quantity, default)),), unlisted)
+
+
+def kind_of(
+    reading: Reading, node: Mapping, name: str, options: Collection[str] = ()
+) -> str | None:
+    """Which kind of map this is: resolutions, options or times; None, noted, for a mixture."""
+    kinds = [(key, _kind(key.text, options)) for key, _ in node.entries]
+    found = [kind for _, kind in kinds]
+    if len(set(found)) <= 1:
+        return found[0] if found else "times"
+    usual = max(dict.fromkeys(found), key=found.count)
+    key, kind = next((key, kind) for key, kind in kinds if kind != usual)
+    singular = {"resolutions": "a resolution", "options": "an option", "times": "a time"}
+    hint = "a time needs a unit, such as 2s" if kind == "resolutions" else ""
+    message = f"{quoted(key.text)} is {singular[kind]} among the {usual} of {name}"
+    if kind == "times" and usual == "options":
+        message = f"unknown key {quoted(key.text)} in {name}"
+        hint = f"{name} has {', '.join(options)}"
+    reading.note(key.mark, message, hint)
+    return None
+
+
+def _kind(key: str, options: Collection[str]) -> str:
+    if key in options:
+        return "options"
+    match = _RESOLUTIONS.fullmatch(key)
+    return "resolutions" if match and (match[2] or float(match[1]) != 0) else "times"
+
+
+def _bands(reading: Reading, node: Mapping, quantity: Quantity, default: Track) -> list[Band]:
+    """The bands of a map by resolution; those with mistakes are left out."""
+    bands: list[tuple[Scalar, Band]] = []
+    for key, value in node.entries:
+        bounds = reading.parse(key, _parse_resolutions)
+        inner = Quantity(
+            f"{quantity.name} at {key.text[:40]}", quantity.space, quantity.low, quantity.high
+        )
+        track = read_track(reading, value, inner, default)
+        if bounds is None:
+            continue
+        low, high = bounds
+        for other, band in bands:
+            if low <= (band.high or LARGEST_RESOLUTION) and band.low <= (
+                high or LARGEST_RESOLUTION
+            ):
+                message = f"{quoted(key.text)} and {quoted(other.text)} overlap"
+                reading.note(key.mark, message, "both ends of a range of resolutions are included")
+                break
+        else:
+            bands.append((key, Band(low, high, track)))
+    return [band for _, band in bands]
+
+
+def _parse_resolutions(text: str) -> tuple[int, int | None]:
+    """The bounds of ``64``, ``4..32`` or ``512..``, both included."""
+    match = _RESOLUTIONS.fullmatch(text)
+    if match is None:
+        raise Misread(f"{quoted(text)} is no resolution", "write 64, 4..32 or 512..")
+    low = _resolution(match[1])
+    if not match[2]:
+        return low, low
+    high = _resolution(match[3]) if match[3] else None
+    if high is not None and high < low:
+        raise Misread(f"{quoted(text)} ends before it starts", f"write {high}..{low}")
+    return low, high
+
+
+def _resolution(text: str) -> int:
+    """A power of two that networks have layers for."""
+    number = float(text)
+    if number > LARGEST_RESOLUTION:
+        raise Misread(f"{quoted(text)} is no resolution", f"the largest is {LARGEST_RESOLUTION}")
+    below = 1 << max(2, int(number).bit_length() - 1)
+    if number < 4 or number != below:
+        hint = "write 4" if number < 4 else f"write {below} or {2 * below}"
+        raise Misread(f"{quoted(text)} is no resolution: those are powers of two", hint)
+    return below

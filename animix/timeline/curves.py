@@ -1,0 +1,330 @@
+"""Curves: what a track's value is at each frame, once it is known where the clip ends."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from itertools import groupby
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from animix.errors import Mark, Mistake, TimelineError
+from animix.timeline.eases import progress
+from animix.timeline.keyframes import Clip, Ease, Repeat, Space, Track
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+_FAR = 1 << 62
+_BELOW_ONE = np.nextafter(1.0, 0.0)
+
+
+class Progress(NamedTuple):
+    """Where each frame stands between two keys; arrays of one entry a frame.
+
+    ``before`` and ``after`` number the keys of a curve from 0; ``after`` is ``before`` where the
+    ends hold. ``share`` is the eased way between them, 0 at a key; back, elastic, bezier and spring
+    leave 0..1.
+    """
+
+    before: Integers
+    after: Integers
+    share: Floats
+
+
+@dataclass(frozen=True)
+class Seam:
+    """A track that doesn't meet itself where a loop closes."""
+
+    track: Track
+    end: float
+    start: float
+    mark: Mark
+
+    @property
+    def mistake(self) -> Mistake:
+        """What to tell the person who asked for a loop."""
+        jump = f"{abs(self.end - self.start):g}"
+        if self.track.space == "octaves":
+            octaves = abs(math.log2(self.end / self.start))
+            jump = "one octave" if octaves == 1 else f"{octaves:.3g} octaves"
+        return Mistake(
+            self.mark,
+            f"seam: {self.track.name} is {self.end:g} at the end but {self.start:g} at the start"
+            f" (a jump of {jump})",
+            "make the two equal, or set loop: false",
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """A track whose keys stand at exact instants, ready to be sampled at any frame.
+
+    Key k is reached with ``arrivals[k]`` and leaves with ``values[k]``; ``eases[k]`` shapes the way
+    to the next key, None being the monotone cubic, whose slopes at the keys are ``slopes``.
+    """
+
+    times: tuple[Fraction, ...]
+    """Seconds, ascending."""
+    values: Floats
+    arrivals: Floats
+    eases: tuple[Ease | None, ...]
+    slopes: Floats
+    """In the natural space, per second."""
+    space: Space
+    low: float | None
+    high: float | None
+    period: Fraction | None
+    """Seconds after which a loop begins again; None: the ends hold."""
+
+    def sample(self, frames: Sequence[int] | Integers, fps: Fraction) -> Floats:
+        """The value at each instant frame/fps, exactly a key's value at its key: [len(frames)].
+
+        Another instant t is asked for as ``sample([t.numerator], Fraction(t.denominator))``. In a
+        loop the frames lie in 0..period.
+        """
+        places = self._places(frames, fps)
+        natural = self._natural_at(places)
+        plain = _to_plain(natural, self.space)
+        # At a key, and where the curve stands still, what was written, not a rounded power of it.
+        starts, stops = (_to_natural(ends, self.space) for ends in (self.values, self.arrivals))
+        plain = np.where(natural == stops[places.after], self.arrivals[places.after], plain)
+        plain = np.where(natural == starts[places.before], self.values[places.before], plain)
+        return _clamp(plain, self.low, self.high)
+
+    def sample_natural(self, frames: Sequence[int] | Integers, fps: Fraction) -> Floats:
+        """As ``sample``, in the track's natural space: log2 for octaves, ln for logarithm."""
+        low, high = (
+            None if bound is None else float(_to_natural(np.float64(bound), self.space))
+            for bound in (self.low, self.high)
+        )
+        return _clamp(self._natural_at(self._places(frames, fps)), low, high)
+
+    def progress(self, frames: Sequence[int] | Integers, fps: Fraction) -> Progress:
+        """Where each frame stands between its keys, for values that are no numbers, such as seeds.
+
+        A key without an ease is left at even speed: such a path gets its smoothness from a spline.
+        """
+        places = self._places(frames, fps)
+        share = self._eased(places)
+        return Progress(places.before, places.after, share)
+
+    def _spans(self) -> Floats:
+        """Seconds from each key to the next, 1 after a last one that holds."""
+        last = self.times[-1] + 1 if self.period is None else self.times[0] + self.period
+        stops = (*self.times[1:], last)
+        return np.array([float(b - a) for a, b in zip(self.times, stops, strict=True)])
+
+    def _places(self, frames: Sequence[int] | Integers, fps: Fraction) -> Progress:
+        """Key before, key after and plain share of the time between them, for each frame."""
+        numbers = np.asarray(frames, dtype=np.int64)
+        count = len(self.times)
+        starts = self.times if self.period is None else (self.times[-1] - self.period, *self.times)
+        # Which keys lie behind a frame is decided in whole frames: floats would bring a key at
+        # 7/30 s one frame late. ``lead`` is the way from a key to the first frame at or after it.
+        whole = [max(-_FAR, min(_FAR, math.ceil(time * fps))) for time in starts]
+        lead = np.array([float(n - time * fps) for n, time in zip(whole, starts, strict=True)])
+        first = np.array(whole, dtype=np.int64)
+        index = np.searchsorted(first, numbers, side="right") - 1
+        early, index = index < 0, np.maximum(index, 0)
+        before = index if self.period is None else (index - 1) % count
+        elapsed = (numbers - first[index]) + lead[index]
+        share: Floats = np.clip(elapsed / (self._spans()[before] * float(fps)), 0.0, _BELOW_ONE)
+        if self.period is not None:
+            return Progress(before, (before + 1) % count, share)
+        held = early | (before == count - 1)
+        after = np.where(held, before, np.minimum(before + 1, count - 1))
+        return Progress(before, after, np.where(held, 0.0, share))
+
+    def _eased(self, places: Progress) -> Floats:
+        """The share of the way for each frame, by the ease of the key before it."""
+        kinds = {ease: number for number, ease in enumerate(dict.fromkeys(self.eases))}
+        kind = np.array([kinds[ease] for ease in self.eases])[places.before]
+        # Sorted by ease, each ease's frames are one slice: many keys don't cost many passes.
+        order = np.argsort(kind, kind="stable")
+        bounds = np.searchsorted(kind[order], np.arange(len(kinds) + 1))
+        share: Floats = places.share.copy()
+        for ease, number in kinds.items():
+            chosen = order[bounds[number] : bounds[number + 1]]
+            if ease is not None and len(chosen):
+                share[chosen] = progress(ease, share[chosen])
+        return share
+
+    def _natural_at(self, places: Progress) -> Floats:
+        """Values in the natural space, not yet clamped."""
+        start = _to_natural(self.values, self.space)[places.before]
+        way = _to_natural(self.arrivals, self.space)[places.after] - start
+        u, span = places.share, self._spans()[places.before]
+        # Cubic Hermite, written so that equal ends without slopes give exactly that value.
+        cubic = (
+            start
+            + way * (u * u * (3 - 2 * u))
+            + span * self.slopes[places.before] * (u * (1 - u) * (1 - u))
+            - span * self.slopes[places.after] * (u * u * (1 - u))
+        )
+        smooth = np.array([_is_smooth(ease) for ease in self.eases])[places.before]
+        return np.where(smooth, cubic, start + way * self._eased(places))
+
+
+def resolve(track: Track, clip: Clip, words: Mapping[str, float] | None = None) -> Curve:
+    """The curve of a track in a clip; ``words`` gives the numbers of its words, such as ``all``.
+
+    In a loop the way from the last key leads through the seam to the first, and a key at the end is
+    a key at 0. Raises TimelineError where two keys meet at one instant or one lies before 0.
+
+    >>> from animix.timeline.keyframes import Keyframe, Time
+    >>> mark = Mark("reel.yaml", 1, 1)
+    >>> keys = [Keyframe(Time(Fraction(n)), v, None, mark) for n, v in [(0, 64.0), (2, 16.0)]]
+    >>> track = Track("swap", tuple(keys), "octaves", 4, None, mark)
+    >>> clip = Clip(num_frames=4, fps=Fraction(1), duration_seconds=Fraction(4), loop=True)
+    >>> resolve(track, clip).sample([0, 1, 2, 3], clip.fps).tolist()
+    [64.0, 32.0, 16.0, 32.0]
+    """
+    knots, at_seam = _knots(track, clip, words or {})
+    if at_seam is not None:
+        if knots and knots[0].time == 0:
+            knots[0] = replace(knots[0], arrival=at_seam.reached)
+        else:
+            knots.insert(0, replace(at_seam, time=Fraction(0)))
+    values = np.array([knot.value for knot in knots])
+    arrivals = np.array([knot.reached for knot in knots])
+    curve = Curve(
+        times=tuple(knot.time for knot in knots),
+        values=values,
+        arrivals=arrivals,
+        eases=tuple(knot.ease for knot in knots),
+        slopes=np.zeros(len(knots)),
+        space=track.space,
+        low=track.low,
+        high=track.high,
+        period=clip.end_seconds if clip.loop else None,
+    )
+    return replace(curve, slopes=_slopes(curve))
+
+
+def seam(track: Track, clip: Clip, words: Mapping[str, float] | None = None) -> Seam | None:
+    """Where a track would not meet itself if the clip were a loop; None if it does."""
+    knots, at_seam = _knots(track, replace(clip, loop=True), words or {})
+    if at_seam is None or at_seam.yields or knots[0].time != 0 or knots[0].value == at_seam.value:
+        return None
+    return Seam(track, at_seam.value, knots[0].value, at_seam.mark)
+
+
+@dataclass(frozen=True)
+class _Knot:
+    """A key at an exact instant, its words read as numbers."""
+
+    time: Fraction
+    value: float
+    arrival: float | None
+    ease: Ease | None
+    mark: Mark
+    yields: bool = False
+    """Made where a Repeat stops: another key at that instant takes its place, and its arrival."""
+
+    @property
+    def reached(self) -> float:
+        """The value on reaching this key."""
+        return self.value if self.arrival is None else self.arrival
+
+
+def _knots(
+    track: Track, clip: Clip, words: Mapping[str, float]
+) -> tuple[list[_Knot], _Knot | None]:
+    """The knots of a track by time, and in a loop the one that lies at its end.
+
+    Where N frames are a little shorter or longer than the duration, what lies between the two is
+    the end as well.
+    """
+
+    def number(value: float | str) -> float:
+        return float(words[value]) if isinstance(value, str) else float(value)
+
+    end = clip.end_seconds
+    edge = min(end, clip.duration_seconds)
+    knots = []
+    for key in track.keys:
+        arrival = None if key.arrival is None else number(key.arrival)
+        time = key.time.at(end)
+        knots.append(_Knot(time, number(key.value), arrival, key.ease, key.mark))
+    for repeat in track.repeats:
+        knots += _repeated(repeat, end, edge if clip.loop else end, number)
+    for knot in knots:
+        if knot.time < 0:
+            raise TimelineError([Mistake(knot.mark, "this key lies before the start of the clip")])
+    knots.sort(key=lambda knot: knot.time)
+    inner = [knot for knot in knots if not (clip.loop and knot.time >= edge)]
+    outer = knots[len(inner) :]
+    met = [_meeting(list(group)) for _, group in groupby(inner, key=lambda knot: knot.time)]
+    return met, _meeting(outer) if outer else None
+
+
+def _repeated(
+    repeat: Repeat, end: Fraction, edge: Fraction, number: Callable[[float | str], float]
+) -> Iterator[_Knot]:
+    """The keys of one Repeat, and the one on which it stops."""
+    start, stop = repeat.start.at(end), repeat.stop.at(end)
+    value = number(repeat.value)
+    arrival = None if repeat.arrival is None else number(repeat.arrival)
+    count = math.ceil((min(stop, edge) - start) / repeat.step_seconds)
+    for k in range(count):
+        reached = arrival if k > 0 else None
+        yield _Knot(start + k * repeat.step_seconds, value, reached, repeat.ease, repeat.mark)
+    if arrival is not None and count > 0:
+        yield _Knot(stop, arrival, None, None, repeat.mark, yields=True)
+
+
+def _meeting(knots: Sequence[_Knot]) -> _Knot:
+    """The one knot that stands for all at its instant; two real keys are a mistake."""
+    real = [knot for knot in knots if not knot.yields] or list(knots)
+    if len(real) > 1:
+        seconds = f"{float(real[1].time):.6g}"
+        hint = f"the other stands in line {real[0].mark.line}"
+        raise TimelineError([Mistake(real[1].mark, f"two keys at one instant ({seconds}s)", hint)])
+    stopping = [knot for knot in knots if knot.yields and knot is not real[0]]
+    return replace(real[0], arrival=stopping[0].value) if stopping else real[0]
+
+
+def _slopes(curve: Curve) -> Floats:
+    """Slopes at the keys that keep a cubic between its keys' values (Fritsch and Butland, 1984).
+
+    The harmonic mean of the slopes on both sides, weighted by their lengths; flat at extremes, at
+    the ends of a clip, beside another ease and at jumps.
+    """
+    spans = curve._spans()
+    start, stop = (_to_natural(ends, curve.space) for ends in (curve.values, curve.arrivals))
+    secants = (np.roll(stop, -1) - start) / spans
+    smooth = np.array([_is_smooth(ease) for ease in curve.eases])
+    before, after = np.roll(secants, 1), secants
+    length_before, length_after = np.roll(spans, 1), spans
+    through = smooth & np.roll(smooth, 1) & (start == stop) & (before * after > 0)
+    if curve.period is None:
+        through[[0, -1]] = False
+    weight_before, weight_after = length_before + 2 * length_after, 2 * length_before + length_after
+    slopes = np.zeros(len(spans))
+    slopes[through] = (weight_before + weight_after)[through] / (
+        weight_before[through] / before[through] + weight_after[through] / after[through]
+    )
+    return slopes
+
+
+def _is_smooth(ease: Ease | None) -> bool:
+    return ease is None or ease.name == "smooth"
+
+
+def _to_natural(plain: Floats, space: Space) -> Floats:
+    natural: Mapping[Space, Callable[[Floats], Floats]] = {"octaves": np.log2, "logarithm": np.log}
+    return natural[space](plain) if space in natural else plain
+
+
+def _to_plain(natural: Floats, space: Space) -> Floats:
+    plain: Mapping[Space, Callable[[Floats], Floats]] = {"octaves": np.exp2, "logarithm": np.exp}
+    return plain[space](natural) if space in plain else natural
+
+
+def _clamp(values: Floats, low: float | None, high: float | None) -> Floats:
+    return values if low is None and high is None else np.clip(values, low, high)

@@ -1,0 +1,221 @@
+"""A YAML document as nodes that know where they stand, read from the parser's events.
+
+Events instead of ``yaml.load``: no tag is ever resolved, no alias is expanded behind our back, two
+equal keys are seen, and scalars stay text, so that no YAML 1.1 rule reads ``on`` or ``1:30``.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+import yaml
+
+from animix.errors import Mark, Mistake
+from animix.timeline import surprises
+from animix.timeline.misread import quoted
+from animix.timeline.nodes import Broken, Mapping, Node, Scalar, Sequence
+
+MOST_CHARACTERS = 1 << 20
+MOST_NODES = 100_000
+"""Nodes of a document with its aliases written out: a billion laughs end here."""
+DEEPEST = 40
+MOST_MISTAKES = 100
+
+_LINE_BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")  # what YAML counts as lines
+_NOT_PRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's parser is ten times as fast
+
+
+def parse_document(text: str, file: str) -> tuple[Node, list[Mistake]]:
+    """The root node of a YAML text and the mistakes found in it; ``file`` is its name in marks.
+
+    Refuses tags, several documents, texts of more than a mebibyte, nesting below 40 levels, and
+    aliases that expand to more than 100 000 nodes. The root is Broken where nothing can be read.
+    """
+    builder = _Builder(text, file)
+    try:
+        root = builder.build()
+    except _Refused:
+        root = Broken(Mark(file, 0, 0))
+    return root, builder.mistakes
+
+
+class _Refused(Exception):
+    """The document can't be read on; the mistake stands in the list."""
+
+
+@dataclass
+class _Open:
+    """A list or map that has begun and not yet ended."""
+
+    mark: Mark
+    is_mapping: bool
+    flow: bool
+    anchor: str | None
+    children: list[Node] = field(default_factory=list)  # of a mapping: key, value, key, value
+    num_nodes: int = 1
+    depth: int = 1
+
+
+class _Builder:
+    """Holds what the events have built so far."""
+
+    def __init__(self, text: str, file: str) -> None:
+        self.file = file
+        self.text = text.removeprefix("\ufeff")
+        self.lines: list[str] = []
+        self.mistakes: list[Mistake] = []
+        self.stack: list[_Open] = []
+        self.anchors: dict[str, tuple[Node, int, int]] = {}  # node, number of nodes, depth
+        self.num_nodes = 0
+        self.root: Node | None = None
+
+    def build(self) -> Node:
+        """The root node; raises _Refused after a mistake that leaves none."""
+        if len(self.text) > MOST_CHARACTERS:
+            self.refuse(
+                Mark(self.file, 0, 0), "is larger than a mebibyte, too large for a timeline"
+            )
+        if found := _NOT_PRINTABLE.search(self.text):
+            before = _LINE_BREAK.split(self.text[: found.start()])
+            mark = Mark(self.file, len(before), len(before[-1]) + 1)
+            self.refuse(mark, f"the character U+{ord(found[0]):04X} can't stand in a text file")
+        self.lines = _LINE_BREAK.split(self.text)
+        events = iter(yaml.parse(self.text, Loader=_Loader))
+        while True:
+            try:
+                event = next(events)
+            except StopIteration:
+                break
+            except yaml.YAMLError as error:
+                (line, column), message, hint = surprises.cleaned(error, self.lines)
+                self.refuse(self.mark(line, column), message, hint)
+            self.take(event)
+        if self.root is None or (isinstance(self.root, Scalar) and self.root.is_empty):
+            hint = "a small one: networks: {faces: ffhq.pkl}, duration: 6s, latents: [3, 17]"
+            self.refuse(Mark(self.file, 0, 0), "is empty", hint)
+        return self.root
+
+    def mark(self, line: int, column: int, width: int = 1) -> Mark:
+        """A mark from YAML's lines and columns, which count from 0."""
+        text = self.lines[line] if line < len(self.lines) else ""
+        return Mark(self.file, line + 1, column + 1, width, text)
+
+    def report(self, mark: Mark, message: str, hint: str = "") -> None:
+        """Note a mistake; too many end the reading."""
+        self.mistakes.append(Mistake(mark, message, hint))
+        if len(self.mistakes) >= MOST_MISTAKES:
+            raise _Refused
+
+    def refuse(self, mark: Mark, message: str, hint: str = "") -> NoReturn:
+        """Note a mistake and read no further."""
+        self.mistakes.append(Mistake(mark, message, hint))
+        raise _Refused
+
+    def take(self, event: yaml.Event) -> None:
+        """Build on with one event of the parser."""
+        if isinstance(event, yaml.DocumentStartEvent) and self.root is not None:
+            mark = self.mark_of(event)
+            self.refuse(mark, "a second document begins here", "a timeline is one document")
+        if tag := getattr(event, "tag", None):
+            mark = self.mark_of(event)
+            self.report(mark, f"tags such as {quoted(tag)} are not read", "leave it out")
+        if isinstance(event, yaml.ScalarEvent):
+            self.add(self.scalar(event), event.anchor)
+        elif isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
+            is_mapping = isinstance(event, yaml.MappingStartEvent)
+            mark, flow = self.mark_of(event), bool(event.flow_style)
+            self.stack.append(_Open(mark, is_mapping, flow, event.anchor))
+            self.count(1, mark)
+            if len(self.stack) > DEEPEST:
+                self.refuse(mark, f"is nested more than {DEEPEST} levels deep")
+        elif isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
+            closed = self.stack.pop()
+            node = self.mapping(closed) if closed.is_mapping else self.sequence(closed)
+            self.num_nodes -= closed.num_nodes  # add counts them again, as part of the parent
+            self.add(node, closed.anchor, closed.num_nodes, closed.depth)
+        elif isinstance(event, yaml.AliasEvent):
+            self.alias(event)
+
+    def add(self, node: Node, anchor: str | None, num_nodes: int = 1, depth: int = 1) -> None:
+        """Put a finished node into what is open."""
+        self.count(num_nodes, node.mark)
+        if anchor is not None:
+            self.anchors[anchor] = node, num_nodes, depth
+        if not self.stack:
+            self.root = node
+            return
+        parent = self.stack[-1]
+        parent.children.append(node)
+        parent.num_nodes += num_nodes
+        parent.depth = max(parent.depth, depth + 1)
+
+    def count(self, num_nodes: int, mark: Mark) -> None:
+        """Count nodes, and refuse a document that has too many."""
+        self.num_nodes += num_nodes
+        if self.num_nodes > MOST_NODES:
+            self.refuse(mark, f"more than {MOST_NODES} values, too many for a timeline")
+
+    def alias(self, event: yaml.AliasEvent) -> None:
+        """Put in what an alias stands for."""
+        name, mark = str(event.anchor), self.mark_of(event)
+        if name in self.anchors:
+            node, num_nodes, depth = self.anchors[name]
+            if len(self.stack) + depth > DEEPEST:
+                self.refuse(mark, f"is nested more than {DEEPEST} levels deep")
+            self.add(node, None, num_nodes, depth)
+        elif any(name == opened.anchor for opened in self.stack):
+            self.refuse(mark, f"*{name} stands inside what it is a name for")
+        else:
+            hint = f'a leading * makes an alias in YAML; for a text write "*{name}"'
+            self.report(mark, f"no anchor is called &{name}", hint)
+            self.add(Broken(mark), None)
+
+    def scalar(self, event: yaml.ScalarEvent) -> Scalar:
+        """A scalar with its mark, and what YAML may have hidden behind a ``#``."""
+        mark, text = self.mark_of(event), str(event.value)
+        if found := _NOT_PRINTABLE.search(text):
+            self.report(mark, f"the character U+{ord(found[0]):04X} can't stand in a value")
+            text = ""
+        comment = ""
+        if not text:
+            rest = self.lines[mark.line - 1][mark.column - 1 :] if mark.text else ""
+            comment = rest.strip() if rest.strip().startswith("#") else ""
+        return Scalar(text, mark, not event.style, comment)
+
+    def mapping(self, closed: _Open) -> Mapping:
+        """A finished map, its keys checked."""
+        pairs = list(zip(closed.children[::2], closed.children[1::2], strict=True))
+        if closed.flow:
+            mistakes, pairs = surprises.split_values(pairs)
+            for mistake in mistakes:
+                self.report(mistake.mark, mistake.message, mistake.hint)
+        entries: dict[str, tuple[Scalar, Node]] = {}
+        for key, value in pairs:
+            if not isinstance(key, Scalar):
+                if not isinstance(key, Broken):
+                    self.report(key.mark, "a key is a word, a time or a number, not a list or map")
+            elif key.text in entries:
+                hint = f"the other stands in line {entries[key.text][0].mark.line}"
+                self.report(key.mark, f"the key {quoted(key.text)} stands here twice", hint)
+            else:
+                entries[key.text] = key, value
+        return Mapping(tuple(entries.values()), closed.mark)
+
+    def sequence(self, closed: _Open) -> Sequence:
+        """A finished list."""
+        items = list(closed.children)
+        if closed.flow:
+            mistakes, items = surprises.split_items(items)
+            for mistake in mistakes:
+                self.report(mistake.mark, mistake.message, mistake.hint)
+        return Sequence(tuple(items), closed.mark)
+
+    def mark_of(self, event: yaml.Event) -> Mark:
+        """Where an event stands, as wide as it is in its first line."""
+        (line, column), (end_line, end_column) = (
+            surprises.place(mark) for mark in (event.start_mark, event.end_mark)
+        )
+        return self.mark(line, column, max(1, end_column - column) if end_line == line else 1)

@@ -1,0 +1,65 @@
+"""The nodes of a YAML document: texts, maps and lists that know where they stand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from animix.errors import Mark
+
+
+@dataclass(frozen=True)
+class Scalar:
+    """A text, unread: whether it is a number is for the one who expects a number to say."""
+
+    text: str
+    mark: Mark
+    plain: bool = True
+    """Written without quotes."""
+    comment: str = ""
+    """The comment that stands where the text of an empty scalar was expected."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no value: nothing at all, or YAML 1.2's words for it."""
+        return self.plain and self.text in ("", "~", "null", "Null", "NULL")
+
+    def part(self, offset: int, width: int | None = None) -> Mark:
+        """The mark of a part of the text; the whole scalar's where it is folded or escaped."""
+        mark = self.mark
+        column = mark.column + (0 if self.plain else 1)
+        if not mark.text.startswith(self.text, column - 1):
+            return mark
+        rest = max(1, len(self.text) - offset)
+        width = rest if width is None else min(width, rest)
+        return Mark(mark.file, mark.line, column + offset, width, mark.text)
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """Keys and values in the order of the file; no key stands twice."""
+
+    entries: tuple[tuple[Scalar, Node], ...]
+    mark: Mark
+
+    def get(self, key: str) -> Node | None:
+        """The value of a key, None without it."""
+        return next((value for name, value in self.entries if name.text == key), None)
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """A list."""
+
+    items: tuple[Node, ...]
+    mark: Mark
+
+
+@dataclass(frozen=True)
+class Broken:
+    """Stands where a mistake has been reported: whoever reads it keeps quiet."""
+
+    mark: Mark
+
+
+Node: TypeAlias = "Scalar | Mapping | Sequence | Broken"

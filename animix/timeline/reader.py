@@ -1,0 +1,331 @@
+"""Reads timelines: a YAML document becomes a Timeline, or all its mistakes at once."""
+
+from __future__ import annotations
+
+import re
+import stat
+from collections.abc import Mapping as Texts
+from fractions import Fraction
+from pathlib import Path
+from typing import Literal
+
+from PIL import ImageColor
+
+from animix.errors import Mark, Mistake, TimelineError
+from animix.timeline.bands import read_bands
+from animix.timeline.document import MOST_CHARACTERS, parse_document
+from animix.timeline.eases import EASES
+from animix.timeline.latent_path import read_latents
+from animix.timeline.layers import LAYER_KEYS, read_blend
+from animix.timeline.misread import Misread, not_yet, quoted, suggestion
+from animix.timeline.nodes import Broken, Mapping, Node, Scalar, Sequence
+from animix.timeline.overrides import override
+from animix.timeline.reading import Reading, TooManyMistakes
+from animix.timeline.timeline import Fit, Frame, NetworkRun, Noise, Timeline
+from animix.timeline.times import MUSICAL, PLACES, parse_length
+from animix.timeline.values import Quantity, read_track, read_tracks
+
+KEYS = (
+    *("title", "size", "fps", "duration", "loop", "networks", "blend", "mapping"),
+    *("latents", "truncation", "label", "noise", "frame", "output"),
+)
+LATER_KEYS = (
+    *("audio", "bpm", "markers", "sections", "vars", "extends", "variants", "speed", "even"),
+    *("edits", "into", "show", "grid", "overlay", "shutter", "pace", "where"),
+)
+FRAME_KEYS = ("fit", "zoom", "pan", "rotate", "background")
+FITS: tuple[Fit, ...] = ("blur", "cover", "contain", "stretch")
+
+RESERVED = frozenset(
+    (
+        *(*KEYS, *LATER_KEYS, *FRAME_KEYS, *LAYER_KEYS, *EASES, *PLACES, *MUSICAL),
+        *("every", "all", "none", "first", "last", "high", "low", "true", "false", "auto", "null"),
+    )
+)
+"""Words of the language, which name no network."""
+
+DEFAULT_TRUNCATION = 0.7
+FASTEST_FPS = 1000
+LARGEST_SIDE = 16_384
+MOST_FRAMES = 10_000_000
+
+_FPS = re.compile(r"([0-9]{1,9}(?:\.[0-9]{0,9})?|\.[0-9]{1,9})(?:/([0-9]{1,9}))?")
+_SIZE = re.compile(r"([0-9]{1,6}) ?[x×] ?([0-9]{1,6})")
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+_COLOUR = re.compile(r"#(?:[0-9a-fA-F]{3}|[0-9a-fA-F]{6})")
+
+
+def load_timeline(path: str | Path, overrides: Texts[str, str] | None = None) -> Timeline:
+    """The timeline in a YAML file; ``overrides`` maps dotted keys to YAML texts, as ``--set`` does.
+
+    Raises TimelineError with every mistake in the file, each with its line and column.
+    """
+    path = Path(path)
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            kind = "a folder" if stat.S_ISDIR(status.st_mode) else "no regular file"
+            raise _unreadable(path, f"is {kind}, expected a timeline in YAML")
+        if status.st_size > MOST_CHARACTERS:
+            raise _unreadable(path, "is larger than a mebibyte, too large for a timeline")
+        text = path.read_bytes().decode("utf-8")
+    except FileNotFoundError as error:
+        raise _unreadable(path, "there is no such file") from error
+    except UnicodeDecodeError as error:
+        message = f"is no UTF-8 text (byte {error.start}): is it a timeline in YAML?"
+        raise _unreadable(path, message) from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise _unreadable(path, f"can't be read: {reason}") from error
+    return read_timeline(text, path, overrides)
+
+
+def read_timeline(
+    text: str, path: str | Path, overrides: Texts[str, str] | None = None
+) -> Timeline:
+    """As ``load_timeline``, from the text of a file; ``path`` is where paths in it start from.
+
+    >>> text = "{networks: {faces: ffhq.pkl}, duration: 6s, latents: [3, 17, 42]}"
+    >>> read_timeline(text, "reel.yaml").num_frames
+    180
+    """
+    path = Path(path)
+    root, mistakes = parse_document(text, str(path))
+    root, lost = override(root, overrides or {})
+    reading = Reading(mistakes=[*mistakes, *lost])
+    try:
+        timeline = _timeline(reading, root, path)
+    except TooManyMistakes:
+        timeline = None
+    if reading.mistakes or timeline is None:
+        raise TimelineError(reading.mistakes)
+    return timeline
+
+
+def _timeline(reading: Reading, root: Node, path: Path) -> Timeline | None:
+    """The timeline that a document describes; without meaning where mistakes were noted."""
+    if not isinstance(root, Mapping):
+        if not isinstance(root, Broken):
+            hint = "write networks: {faces: ffhq.pkl} and so on, one key a line"
+            reading.note(root.mark, "a timeline is a map of keys", hint)
+        return None
+    found = reading.options(root, "a timeline", KEYS, LATER_KEYS)
+    mark = Mark(str(path), 0, 0)
+    reading.fps = reading.read(found.get("fps"), "fps", "a number", _parse_fps) or Fraction(30)
+    reading.duration = _duration(reading, found.get("duration"), mark)
+    networks = _networks(reading, found.get("networks"), mark)
+    truncation = Quantity("truncation")
+    label = Quantity("label", low=0, whole=True)
+    loop = reading.choice(found.get("loop"), "loop", ("auto", "true", "false"))
+    title = reading.read(found.get("title"), "title", "a text", str)
+    return Timeline(
+        path=path,
+        title=path.stem if title is None else title,
+        size=_size(reading, found.get("size")),
+        fps=reading.fps,
+        duration_seconds=reading.duration or Fraction(1),
+        loop={"true": True, "false": False}.get(loop or "auto", "auto"),
+        loop_mark=found["loop"].mark if "loop" in found else None,
+        networks=networks,
+        blend=read_blend(reading, found.get("blend"), networks, mark),
+        mapping=_mapping(reading, found.get("mapping"), networks),
+        latents=read_latents(reading, found.get("latents"), mark),
+        truncation=read_bands(
+            reading,
+            found.get("truncation"),
+            truncation,
+            truncation.constant(DEFAULT_TRUNCATION, mark),
+            unlisted=1.0,
+        ),
+        label=read_track(reading, found["label"], label, label.constant(0.0, mark))
+        if "label" in found
+        else None,
+        noise=_noise(reading, found.get("noise")),
+        frame=_frame(reading, found.get("frame"), mark),
+        output=_output(reading, found.get("output"), path),
+        notes=tuple(reading.notes),
+    )
+
+
+def _unreadable(path: Path, message: str) -> TimelineError:
+    """The error for a file of which no line can be read."""
+    return TimelineError([Mistake(Mark(str(path), 0, 0), message)])
+
+
+def _parse_fps(text: str) -> Fraction:
+    """Frames per second, exactly as written: 30, 29.97, 30000/1001."""
+    match = _FPS.fullmatch(text)
+    hint = "write fps: 30, 29.97 or 30000/1001"
+    if match is None:
+        raise Misread(f"{quoted(text)} is no number of frames per second", hint)
+    divisor = int(match[2] or 1)
+    fps = Fraction(match[1]) / divisor if divisor else Fraction(0)
+    if not 0 < fps <= FASTEST_FPS:
+        raise Misread(f"{quoted(text)} frames per second: expected more than 0, at most 1000", hint)
+    return fps
+
+
+def _duration(reading: Reading, node: Node | None, root: Mark) -> Fraction | None:
+    """Seconds."""
+    if node is None:
+        reading.note(root, "duration is missing", "write duration: 6s")
+        return None
+    length = "a length such as 6s"
+    duration = reading.read(node, "duration", length, lambda text: parse_length(text, reading.fps))
+    if duration is not None and duration * reading.fps > MOST_FRAMES:
+        hours = float(duration / 3600)
+        message = f"{hours:.3g} hours are more than {MOST_FRAMES} frames"
+        reading.note(node.mark, message, "does the duration have the unit that was meant?")
+        return None
+    return duration
+
+
+def _size(reading: Reading, node: Node | None) -> tuple[int, int] | None:
+    """Width and height, even."""
+
+    def parser(text: str) -> tuple[int, int]:
+        match = _SIZE.fullmatch(text)
+        if match is None:
+            raise Misread(f"{quoted(text)} is no size", "write WIDTHxHEIGHT, such as 1080x1920")
+        width, height = int(match[1]), int(match[2])
+        for side in (width, height):
+            if not 16 <= side <= LARGEST_SIDE:
+                raise Misread(f"a side of {side} pixels: expected 16 to {LARGEST_SIDE}")
+        return width, height
+
+    size = reading.read(node, "size", "WIDTHxHEIGHT", parser)
+    if size is None:
+        return None
+    even = (size[0] + size[0] % 2, size[1] + size[1] % 2)
+    if even != size:
+        said = f"size {size[0]}x{size[1]} is rounded up to {even[0]}x{even[1]}"
+        reading.notes.append(f"{said}: video needs even sides")
+    return even
+
+
+def _networks(reading: Reading, node: Node | None, root: Mark) -> dict[str, NetworkRun]:
+    """The networks by name, in the order of the file."""
+    hint = "write networks: {faces: ffhq.pkl}"
+    if node is None:
+        reading.note(root, "networks is missing", hint)
+        return {}
+    if not isinstance(node, Mapping):
+        if not isinstance(node, Broken):
+            reading.note(node.mark, "networks is a map of names to files", hint)
+        return {}
+    if not node.entries:
+        reading.note(node.mark, "networks has no names", hint)
+    networks = {}
+    for key, value in node.entries:
+        name = key.text
+        if not _NAME.fullmatch(name):
+            message = f"{quoted(name)} can't name a network"
+            reading.note(key.mark, message, "a name is a letter, then letters, digits and _")
+        elif name in RESERVED:
+            message = f"{quoted(name)} can't name a network: it is a word of this language"
+            reading.note(key.mark, message, f"choose another, such as {name}_1")
+        # kept all the same: whoever names it later should not hear that it is unknown
+        networks[name] = NetworkRun(name, _patterns(reading, value, name), value.mark)
+    return networks
+
+
+def _patterns(reading: Reading, node: Node, name: str) -> tuple[str, ...]:
+    """The files of a network, as written."""
+    items = node.items if isinstance(node, Sequence) else (node,)
+    if not items:
+        reading.note(node.mark, f"{name[:40]} has no files")
+    texts = [
+        reading.read(item, name[:40], "a file, a list of files or a glob", str) for item in items
+    ]
+    return tuple(text for text in texts if text is not None)
+
+
+def _mapping(reading: Reading, node: Node | None, networks: dict[str, NetworkRun]) -> str:
+    """The network whose mapping is used, by default the base."""
+    scalar = None if node is None else reading.scalar(node, "mapping", "a network's name")
+    if scalar is not None and scalar.text in networks:
+        return scalar.text
+    if scalar is not None and networks:
+        hint = suggestion(scalar.text, networks) or f"the networks are {', '.join(networks)}"
+        reading.note(scalar.mark, f"unknown network {quoted(scalar.text)}", hint[:200])
+    return next(iter(networks), "")
+
+
+def _noise(reading: Reading, node: Node | None) -> Noise:
+    """Fixed, none, random, or a circle."""
+    if isinstance(node, Mapping):
+        found = reading.options(node, "noise", ("loop",))
+        period = reading.read(
+            found.get("loop"), "loop", "a length", lambda text: parse_length(text, reading.fps)
+        )
+        if not node.entries:
+            reading.note(node.mark, "noise has no loop", "write noise: {loop: 4s}")
+        return Noise("loop", period or Fraction(1), node.mark)
+    kinds: dict[str, Literal["fixed", "none", "random"]] = {
+        "fixed": "fixed",
+        "none": "none",
+        "random": "random",
+    }
+    word = reading.choice(node, "noise", tuple(kinds))
+    return Noise(kinds.get(word or "", "fixed"), mark=None if node is None else node.mark)
+
+
+def _frame(reading: Reading, node: Node | None, root: Mark) -> Frame:
+    """How the picture lies on the canvas."""
+    found: dict[str, Node] = {}
+    if isinstance(node, Mapping):
+        found = reading.options(node, "frame", FRAME_KEYS, ("into",))
+    elif node is not None and not isinstance(node, Broken):
+        hint = f"write frame: {{zoom: 1.1}}; it has {', '.join(FRAME_KEYS)}"
+        reading.note(node.mark, "frame is a map of keys", hint)
+    fit = found.get("fit")
+    if isinstance(fit, Scalar) and fit.text == "extend":
+        reading.note(fit.mark, not_yet("fit: extend").message)
+        fit = None
+    word = reading.choice(fit, "fit", FITS)
+    zoom = Quantity("zoom", "logarithm", low=0.001, high=1000)
+    pan = Quantity("pan", low=-1000, high=1000)
+    rotate = Quantity("rotate")
+    track_x, track_y = read_tracks(reading, found.get("pan"), (pan, pan), pan.constant(0.0, root))
+    return Frame(
+        fit=next((known for known in FITS if known == word), "blur"),
+        zoom=read_track(reading, found.get("zoom"), zoom, zoom.constant(1.0, root)),
+        pan_x=track_x,
+        pan_y=track_y,
+        rotate=read_track(reading, found.get("rotate"), rotate, rotate.constant(0.0, root)),
+        background=reading.read(found.get("background"), "background", "a colour", _parse_colour)
+        or (0, 0, 0),
+    )
+
+
+def _parse_colour(text: str) -> tuple[int, int, int]:
+    """A colour word or ``#102030`` as RGB, 0..255."""
+    word = text.lower()
+    if word not in ImageColor.colormap and not _COLOUR.fullmatch(text):
+        hint = suggestion(word, ImageColor.colormap) or 'write a word or "#102030"'
+        raise Misread(f"unknown colour {quoted(text)}", hint)
+    red, green, blue = ImageColor.getrgb(word)[:3]
+    return red, green, blue
+
+
+def _output(reading: Reading, node: Node | None, path: Path) -> Path | None:
+    """The file that the film goes to."""
+    if isinstance(node, Mapping):
+        later = ("preset", "size", "fps", "fit", "codec", "crf")
+        found = reading.options(node, "output", ("file",), later)
+        if not node.entries:
+            reading.note(node.mark, "output has no file", "write output: reel.mp4")
+        node = found.get("file")
+    if isinstance(node, Sequence):
+        reading.note(node.mark, not_yet("several outputs", are="are").message)
+        return None
+
+    def parser(text: str) -> Path:
+        suffix = Path(text).suffix
+        if not suffix:
+            raise not_yet(f"the output preset {quoted(text)}")
+        if suffix.lower() != ".mp4":
+            raise not_yet(f"{quoted(suffix)} as output")
+        return path.absolute().parent / text
+
+    return reading.read(node, "output", "a file", parser)

@@ -1,0 +1,137 @@
+"""Where YAML understands something else than its writer meant, in the writer's words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import yaml
+
+from animix.errors import Mark, Mistake
+from animix.timeline.misread import quoted
+from animix.timeline.nodes import Broken, Node, Scalar
+
+_NO_SPACE = re.compile(r"\s*(?:- )?([A-Za-z0-9_.%-]+):(\S.*)")
+_HASH = re.compile(r"(?:^|[\s,\[{])(#\w+)")
+_FOUND = re.compile(r", but (?:got|found) .*|found unexpected end of stream")
+
+
+def cleaned(error: yaml.YAMLError, lines: Sequence[str]) -> tuple[tuple[int, int], str, str]:
+    """A parser's error as (line, column), counted from 0, message and hint."""
+    if not isinstance(error, yaml.MarkedYAMLError):
+        return (0, 0), "this is no YAML", ""
+    problem, context = error.problem or "no reason given", error.context or ""
+    at = place(error.problem_mark or error.context_mark)
+    opening = place(error.context_mark or error.problem_mark)
+    found = "".join(lines[at[0] : at[0] + 1])[at[1] : at[1] + 1]
+    begun = "".join(lines[opening[0] : opening[0] + 1])
+    if "alias" in context:
+        word = quoted(begun[opening[1] :].rstrip("]} "))
+        return opening, "a leading * makes an alias in YAML", f"put it in quotes: {word}"
+    if found == "\t" or "tab character" in problem:
+        return at, "a tab stands where YAML wants spaces", "indent with spaces"
+    if "cannot start any token" in problem:
+        return at, f"a value can't start with {quoted(found)}", "put the value in quotes"
+    if "simple key" in context:
+        if missing := _NO_SPACE.fullmatch(begun):
+            key, value = missing.groups()
+            return opening, f"a space is missing after {key}:", f"write {key}: {value.strip()}"
+        return opening, "a key needs a colon and a space after it", "write KEY: VALUE"
+    if "mapping values are not allowed" in problem:
+        hint = "one key a line, evenly indented; a text with a colon goes in quotes"
+        return at, "a second key stands in the value of the first", hint
+    if "quoted scalar" in context and "end of stream" in problem:
+        return opening, "a quote is opened here and never closed", ""
+    if "flow" in context:
+        bracket = "[" if "sequence" in context else "{"
+        closing = "]" if bracket == "[" else "}"
+        hint = f"put a comma between the items and {closing} at the end"
+        for line in lines[opening[0] : at[0] + 1]:
+            if swallowed := _HASH.search(line):
+                hint = f"{swallowed[1]} starts a comment; write {quoted(swallowed[1])}"
+                break
+        return opening, f"what is opened here with {bracket} is not closed with {closing}", hint
+    if "block" in context:
+        return at, "this line is indented unlike its neighbours", "line it up with them"
+    return at, f"this is no YAML: {_FOUND.sub('', problem)}", ""
+
+
+def place(mark: yaml.Mark | object | None) -> tuple[int, int]:
+    """Line and column of a parser's mark, counted from 0."""
+    return getattr(mark, "line", 0), getattr(mark, "column", 0)
+
+
+def split_values(
+    pairs: Sequence[tuple[Node, Node]],
+) -> tuple[list[Mistake], list[tuple[Node, Node]]]:
+    """The keys and values of a ``{…}``, without those that a comma or a missing space made up.
+
+    ``{0s: bezier(.2, 0, .3, 1)}`` is for YAML a map of four keys, three of them without a value.
+    """
+    mistakes: list[Mistake] = []
+    kept: list[tuple[Node, Node]] = []
+    pieces: list[Scalar] = []
+    for key, value in (*pairs, (None, None)):
+        bare = isinstance(key, Scalar) and _is_bare(key, value)
+        if bare and isinstance(key, Scalar) and ":" in key.text:
+            name, _, rest = key.text.partition(":")
+            message = f"a space is missing after {quoted(name + ':')}"
+            mistakes.append(Mistake(key.mark, message, f"write {name}: {rest}"[:80]))
+        elif bare and isinstance(key, Scalar) and kept and isinstance(kept[-1][1], Scalar):
+            pieces = pieces or [kept[-1][1]]
+            pieces.append(key)
+        elif bare and isinstance(key, Scalar):
+            hint = f"write {key.text[:40]}: VALUE"
+            mistakes.append(Mistake(key.mark, f"{quoted(key.text)} has no value", hint))
+        else:
+            if pieces:
+                mistakes.append(_split(pieces, "{…}"))
+                kept[-1] = kept[-1][0], Broken(pieces[0].mark)
+                pieces = []
+            if key is not None and value is not None:
+                kept.append((key, value))
+    return mistakes, kept
+
+
+def split_items(items: Sequence[Node]) -> tuple[list[Mistake], list[Node]]:
+    """The items of a ``[…]``, those put together that a comma inside brackets took apart."""
+    mistakes: list[Mistake] = []
+    kept: list[Node] = []
+    pieces: list[Scalar] = []
+    for item in items:
+        if isinstance(item, Scalar) and item.plain:
+            if pieces or item.text.count("(") > item.text.count(")"):
+                pieces.append(item)
+            if pieces and item.text.count(")") > item.text.count("("):
+                mistakes.append(_split(pieces, "[…]"))
+                kept.append(Broken(pieces[0].mark))
+                pieces = []
+            elif pieces:
+                continue
+            elif item not in pieces:
+                kept.append(item)
+        else:
+            kept.extend((*pieces, item))
+            pieces = []
+    return mistakes, [*kept, *pieces]
+
+
+def _is_bare(key: Scalar, value: Node | None) -> bool:
+    """Whether a key in ``{…}`` stands there without a colon."""
+    if not (isinstance(value, Scalar) and value.is_empty and not value.text):
+        return False
+    end = key.mark.column - 1 + key.mark.width
+    return not key.mark.text[end:].lstrip().startswith(":")
+
+
+def _split(pieces: Sequence[Scalar], where: str) -> Mistake:
+    """The mistake that a comma cut a value into pieces."""
+    first, last = pieces[0].mark, pieces[-1].mark
+    width = last.column + last.width - first.column if first.line == last.line else first.width
+    parts = ", ".join(quoted(piece.text) for piece in pieces[:-1][:4])
+    mended = " ".join(piece.text for piece in pieces).replace("(", " ").replace(")", "")
+    return Mistake(
+        Mark(first.file, first.line, first.column, width, first.text),
+        f"a comma inside {where} split this value into {parts} and {quoted(pieces[-1].text)}",
+        f"write {' '.join(mended.split())[:80]} without commas, or put the value in quotes",
+    )

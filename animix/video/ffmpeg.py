@@ -1,0 +1,328 @@
+"""Frames to a film: an ffmpeg child process, fed without waiting and watched to its end."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import subprocess
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, get_args
+
+import imageio_ffmpeg
+import numpy as np
+from numpy.typing import NDArray
+
+from animix.errors import EncodeError, OptionError
+from animix.video.mp4 import count_frames
+
+Preset = Literal[
+    "ultrafast",
+    "superfast",
+    "veryfast",
+    "faster",
+    "fast",
+    "medium",
+    "slow",
+    "slower",
+    "veryslow",
+]
+
+MAX_RATE_TERM = 1_001_000
+"""ffmpeg rounds a frame rate to a fraction of numbers up to this."""
+
+QUEUED_FRAMES = 4
+LAST_WORDS_BYTES = 8192
+POLL_SECONDS = 0.05
+END_SECONDS = 2
+"""How long a process or a thread that is about to end is waited for."""
+
+FFMPEG_ADVICE = (
+    "reinstall it with pip install --force-reinstall imageio-ffmpeg, or set IMAGEIO_FFMPEG_EXE to"
+    " the path of an ffmpeg"
+)
+
+
+@dataclass(frozen=True)
+class EncoderSettings:
+    """What a film is encoded as: H.264 in 8-bit 4:2:0, BT.709, limited range.
+
+    >>> EncoderSettings(1080, 1920, Fraction(30)).frame_bytes
+    3110400
+    """
+
+    width: int
+    """Pixels, even."""
+    height: int
+    """Pixels, even."""
+    fps: Fraction
+    crf: int = 17
+    """x264's constant rate factor, 0 (lossless) to 51; 17 can hardly be told from its source."""
+    preset: Preset = "medium"
+
+    def __post_init__(self) -> None:
+        if min(self.width, self.height) < 2 or self.width % 2 or self.height % 2:
+            raise OptionError(
+                f"size is {self.width}x{self.height}: 4:2:0 video needs an even width and height"
+            )
+        if self.fps <= 0 or max(self.fps.numerator, self.fps.denominator) > MAX_RATE_TERM:
+            raise OptionError(
+                f"fps is {self.fps}: expected a rate above 0 such as 30, 29.97 or 30000/1001,"
+                f" a ratio of whole numbers up to {MAX_RATE_TERM}"
+            )
+        if not 0 <= self.crf <= 51:
+            raise OptionError(f"crf is {self.crf}: expected 0 (lossless) to 51, 17 is near perfect")
+        if self.preset not in get_args(Preset):
+            raise OptionError(
+                f'preset is "{self.preset}": expected one of {", ".join(get_args(Preset))}'
+            )
+
+    @property
+    def frame_bytes(self) -> int:
+        """The length of one frame, its planes Y, Cb and Cr one after the other."""
+        return self.width * self.height * 3 // 2
+
+    @property
+    def timescale(self) -> int:
+        """Ticks a second for the film's clocks: whole ticks for a frame, so no time is rounded."""
+        ticks = self.fps.numerator
+        while ticks < 10_000:  # some players round coarser clocks; ffmpeg's own rule
+            ticks *= 2
+        return ticks
+
+
+class Encoder:
+    """Writes a film with ffmpeg: whole at its path when the with-block ends, or not at all.
+
+    Frames pass through a short queue, so that the caller works on the next one meanwhile. The film
+    grows beside its path under a temporary name and moves into place once ffmpeg has ended well and
+    every frame is in it. An error or an interruption in the block ends ffmpeg and removes what it
+    wrote; a film that stood at the path before stays.
+
+    Raises OptionError on entering where the path can't be written; EncodeError on entering, from
+    ``write`` or at the block's end when ffmpeg is missing, has died or hasn't moved for
+    ``patience_seconds``::
+
+        with Encoder(Path("grey.mp4"), EncoderSettings(64, 64, Fraction(30))) as film:
+            film.write(bytes([126]) * film.settings.frame_bytes)
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        settings: EncoderSettings,
+        *,
+        executable: str | None = None,
+        patience_seconds: float = 60,
+    ) -> None:
+        self.path = path
+        self.settings = settings
+        self.num_frames = 0
+        """Frames taken so far."""
+        self._executable = executable
+        self._patience_seconds = patience_seconds
+        self._num_fed = 0
+        self._last_words = b""
+        self._queue: queue.Queue[bytes | None] = queue.Queue(QUEUED_FRAMES)
+
+    def __enter__(self) -> Encoder:
+        executable = self._executable or find_ffmpeg()
+        self._target, self._part = _reserve(self.path)
+        try:
+            self._process = subprocess.Popen(
+                [executable, *_arguments(self.settings), f"file:{self._part}"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                bufsize=0,
+                # Ctrl-C goes to the whole foreground group; ending ffmpeg is for _abort alone.
+                start_new_session=True,
+            )
+        except OSError as exc:
+            self._part.unlink(missing_ok=True)
+            raise EncodeError(
+                f"{executable}: ffmpeg could not be started: {exc.strerror}; {FFMPEG_ADVICE}"
+            ) from exc
+        self._feeder = threading.Thread(target=self._feed, name="ffmpeg stdin", daemon=True)
+        self._listener = threading.Thread(target=self._listen, name="ffmpeg stderr", daemon=True)
+        self._feeder.start()
+        self._listener.start()
+        return self
+
+    def write(self, frame: bytes | bytearray | memoryview | NDArray[np.uint8]) -> None:
+        """Takes the next frame: ``settings.frame_bytes`` bytes of planar yuv420p, which are copied.
+
+        Waits while the queue is full. Raises EncodeError if ffmpeg is dead or stuck.
+        """
+        data = frame.tobytes() if isinstance(frame, np.ndarray) else bytes(frame)
+        if len(data) != self.settings.frame_bytes:
+            raise ValueError(
+                f"frame {self.num_frames} has {len(data)} bytes, expected"
+                f" {self.settings.frame_bytes}: all of Y, Cb and Cr"
+            )
+        self._wait_for(lambda: self._offer(data))
+        self.num_frames += 1
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            if error is None:
+                self._finish()
+        finally:
+            self._abort()  # after a good end there is nothing left to do
+
+    def _finish(self) -> None:
+        if self.num_frames == 0:
+            raise EncodeError(f"{self.path}: no frame was written, so there is no film")
+        self._wait_for(lambda: self._offer(None))
+        self._wait_for(self._has_ended)
+        if self._process.returncode != 0:
+            raise self._failure("could not finish")
+        try:
+            # An exit code of 0 is ffmpeg's word; the film's own table is the proof.
+            if (found := count_frames(self._part)) != self.num_frames:
+                raise self._failure(f"left a film of {found} frames")
+            self._part.replace(self._target)
+        except OSError as exc:
+            raise EncodeError(
+                f"{self.path}: the finished film can't be moved here: {exc.strerror};"
+                " close what has the old one open and render again"
+            ) from exc
+
+    def _abort(self) -> None:
+        self._process.kill()
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._queue.get_nowait()
+        self._queue.put_nowait(None)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(END_SECONDS)
+        self._feeder.join(END_SECONDS)
+        self._listener.join(END_SECONDS)
+        with contextlib.suppress(OSError):
+            self._part.unlink(missing_ok=True)
+
+    def _feed(self) -> None:
+        """The thread that writes to ffmpeg: a pipe that is full must not stop the caller."""
+        assert self._process.stdin is not None
+        # A pipe that breaks here or on closing: ffmpeg has ended, and its exit code says more.
+        with contextlib.suppress(OSError), self._process.stdin as stdin:
+            while (frame := self._queue.get()) is not None:
+                rest = memoryview(frame)
+                while rest:
+                    rest = rest[stdin.write(rest) :]
+                self._num_fed += 1
+
+    def _listen(self) -> None:
+        """The thread that hears ffmpeg out: unread, its words would fill their pipe and stop it."""
+        assert self._process.stderr is not None
+        with self._process.stderr as stderr:
+            while words := stderr.read(LAST_WORDS_BYTES):
+                self._last_words = (self._last_words + words)[-LAST_WORDS_BYTES:]
+
+    def _offer(self, frame: bytes | None) -> bool:
+        """Puts a frame, or None for the end, into the queue; False if it stayed full."""
+        if not self._feeder.is_alive() or self._process.poll() is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(END_SECONDS)  # its pipe may break a moment before it ends
+            raise self._failure("stopped taking frames")
+        try:
+            self._queue.put(frame, timeout=POLL_SECONDS)
+        except queue.Full:
+            return False
+        return True
+
+    def _has_ended(self) -> bool:
+        try:
+            self._process.wait(POLL_SECONDS)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def _wait_for(self, attempt: Callable[[], bool]) -> None:
+        """Tries until done, as long as ffmpeg takes frames or its file changes.
+
+        Counts tries, not the clock: a computer that slept in between has not been stuck.
+        """
+        seen, still = self._progress(), 0
+        while not attempt():
+            progress = self._progress()
+            still = still + 1 if progress == seen else 0
+            seen = progress
+            if still * POLL_SECONDS > self._patience_seconds:
+                raise self._failure(f"hasn't moved for {self._patience_seconds:g} s")
+
+    def _progress(self) -> tuple[int, int, int]:
+        try:
+            part = self._part.stat()
+        except OSError:
+            return self._num_fed, 0, 0
+        return self._num_fed, part.st_size, part.st_mtime_ns
+
+    def _failure(self, what: str) -> EncodeError:
+        """The error that says what ffmpeg did, with its last words."""
+        code = self._process.poll()
+        if code is None:
+            ending = "it was still running"
+        else:
+            self._listener.join(END_SECONDS)
+            ending = f"exit code {code}" if code >= 0 else f"killed by signal {-code}"
+        words = self._last_words.decode(errors="replace").strip() or "(it said nothing)"
+        return EncodeError(
+            f"{self.path}: ffmpeg {what} after {self.num_frames} frames ({ending}). If its last"
+            f" words don't say why, look for free space in {self._part.parent}:\n{words}"
+        )
+
+
+def find_ffmpeg() -> str:
+    """The path of the ffmpeg that imageio-ffmpeg brings or finds; EncodeError if there is none."""
+    try:
+        return str(imageio_ffmpeg.get_ffmpeg_exe())
+    except RuntimeError as exc:
+        raise EncodeError(f"there is no ffmpeg here; {FFMPEG_ADVICE}") from exc
+
+
+def _reserve(path: Path) -> tuple[Path, Path]:
+    """Where a film goes in the end and where it grows, an empty file beside it, made by this."""
+    try:
+        target = path.resolve()  # behind a link, so that the link stays
+        if target.exists() and not target.is_file():
+            raise OptionError(f"{path}: is no file that a film could replace; name another output")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = target.with_name(f".{target.name}.part-{os.getpid()}")
+        part.write_bytes(b"")
+    except OSError as exc:
+        raise OptionError(
+            f"{path}: can't be written: {exc.strerror}; name another output or make room for it"
+        ) from exc
+    return target, part
+
+
+def _arguments(settings: EncoderSettings) -> list[str]:
+    """ffmpeg's arguments but for the file, which comes last."""
+    size = f"{settings.width}x{settings.height}"
+    return [
+        *("-nostdin", "-hide_banner", "-loglevel", "error", "-y"),
+        *("-f", "rawvideo", "-pixel_format", "yuv420p"),
+        *("-video_size", size, "-framerate", str(settings.fps)),
+        # The tags are options of the input: as options of the output ffmpeg 7.1 and later writes
+        # only the matrix, and leaves the other two and the colr box out.
+        *("-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709"),
+        *("-color_range", "tv", "-chroma_sample_location", "left"),
+        *("-i", "pipe:0"),
+        *("-c:v", "libx264", "-preset", settings.preset, "-crf", str(settings.crf)),
+        *("-movflags", "+faststart"),
+        # The film's clock and its track's, so that both lengths are exact.
+        *("-movie_timescale", str(settings.timescale)),
+        *("-video_track_timescale", str(settings.timescale)),
+        *("-f", "mp4"),
+    ]
