@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +24,7 @@ from animix.latents import load_latent
 from animix.networks.blend import check_blendable, mapping_differences
 from animix.networks.network import Network
 from animix.networks.runs import find_run
+from animix.progress import Progress
 from animix.sampling import make_schedule
 from animix.schedule import Column, Schedule
 from animix.timeline.timeline import Timeline
@@ -29,25 +32,6 @@ from animix.video.ffmpeg import Encoder, EncoderSettings
 
 RENDERS = Path("renders")
 """Where results land unless the timeline or --output say otherwise."""
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far long work is after one of its steps."""
-
-    done: int
-    total: int
-    elapsed_seconds: float
-
-    @property
-    def per_second(self) -> float:
-        """Steps a second so far."""
-        return self.done / max(self.elapsed_seconds, 1e-9)
-
-    @property
-    def eta_seconds(self) -> float:
-        """Seconds that the rest will take at this pace."""
-        return (self.total - self.done) / max(self.per_second, 1e-9)
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +95,7 @@ def open_film(timeline: Timeline, *, device: str | None = None, draft: bool = Fa
         ]
     schedule = make_schedule(timeline, home.facts, columns)
     projected = {
-        str(source): load_latent(source, home.facts)
+        str(source): load_latent(timeline.path.parent / source, home.facts)
         for source in schedule.sources
         if not isinstance(source, int)
     }
@@ -152,7 +136,7 @@ def find_networks(timeline: Timeline) -> dict[str, list[Path]]:
 
 def encode(
     film: Film, target: Path, *, frames: range | None = None, draft: bool = False
-) -> Iterator[Progress]:
+) -> Generator[Progress, None, None]:
     """Render frames (None: all) into an mp4 and yield after each; the file is whole or absent.
 
     Closing the iterator before its end leaves no file, and one that stood there before stays.
@@ -186,8 +170,8 @@ def render(
     film = open_film(timeline, device=device, draft=draft)
     path = None if output is None else Path(output)
     target = output_path(timeline, path, draft=draft, frames=frames)
-    for _ in encode(film, target, frames=frames, draft=draft):
-        pass
+    with contextlib.closing(encode(film, target, frames=frames, draft=draft)) as steps:
+        deque(steps, maxlen=0)
     return target
 
 

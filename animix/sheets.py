@@ -18,10 +18,11 @@ from torch import Tensor
 from animix.engine.device import choose_device, exact
 from animix.engine.pixels import lay, to_rgb8
 from animix.errors import OptionError
-from animix.film import Progress, open_film
+from animix.film import open_film
 from animix.latents import z_of_seed
 from animix.networks.load import load_network
 from animix.networks.network import Network
+from animix.progress import Progress
 from animix.timeline.framing import Framing
 from animix.timeline.reader import load_timeline
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import signal
 import subprocess
 import sys
 import textwrap
@@ -233,6 +234,26 @@ def test_an_interruption_leaves_the_old_film(tmp_path: Path, error, num_frames):
     assert not is_running(film)
 
 
+def test_an_interruption_ends_the_wait_for_a_stuck_ffmpeg(tmp_path: Path):
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    path = tmp_path / "films" / "film.mp4"
+    path.parent.mkdir()
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 0.3)
+    try:
+        with (
+            leaves_the_old_film(path),
+            pytest.raises(KeyboardInterrupt),
+            Encoder(path, SMALL, executable=fake(tmp_path, "time.sleep(60)")) as film,
+        ):
+            while True:
+                film.write(GREY)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+
 def fake(folder: Path, program: str) -> str:
     """An ffmpeg that runs a program of our own."""
     path = folder / "ffmpeg"
@@ -308,11 +329,11 @@ def test_a_broken_ffmpeg_fails_with_its_last_words(tmp_path: Path, program, word
 
 def test_a_slow_ffmpeg_is_not_taken_for_a_stuck_one(tmp_path: Path):
     size = EncoderSettings(640, 480, Fraction(30))  # more than a pipe holds
-    slow = "while sys.stdin.buffer.read(460800): time.sleep(0.2)\n"
+    slow = "while sys.stdin.buffer.read(460800): time.sleep(0.1)\n"
     executable = fake(tmp_path, slow)
     with (
         pytest.raises(EncodeError, match="left a film of 0 frames after 10"),
-        Encoder(tmp_path / "film.mp4", size, executable=executable, patience_seconds=0.5) as film,
+        Encoder(tmp_path / "film.mp4", size, executable=executable, patience_seconds=0.3) as film,
     ):
         for _ in range(10):
             film.write(bytes(size.frame_bytes))
@@ -325,3 +346,19 @@ def test_a_talkative_ffmpeg_does_not_hang(tmp_path: Path):
         for _ in range(300):
             film.write(GREY)
     assert len(decoded(film.path)) == 300 * SMALL.frame_bytes
+
+
+def test_a_full_disk_ends_the_render_at_once(tmp_path: Path):
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))\n"
+    run = f"os.execv({find_ffmpeg()!r}, ['ffmpeg', *sys.argv[1:]])"
+    path = tmp_path / "films" / "film.mp4"
+    path.parent.mkdir()
+    executable = fake(tmp_path, limit + run)
+    noise = np.random.default_rng(0)
+    with (
+        leaves_the_old_film(path),
+        pytest.raises(EncodeError, match=r"stopped taking frames[^$]*File too large"),
+        Encoder(path, SMALL, executable=executable) as film,
+    ):
+        for _ in range(100_000):
+            film.write(noise.integers(0, 256, SMALL.frame_bytes, np.uint8))

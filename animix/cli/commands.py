@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
-import click
 import typer
 
 from animix import __version__, demo
@@ -79,8 +79,9 @@ def render(
             raise OptionError(f"{file}: would replace {target}, which {first} was rendered to")
         for note in film.notes:
             report.note(note)
-        steps = report.follow(file.name, encode(film, target, frames=chosen, draft=draft))
-        last = deque(steps, maxlen=1)[0]
+        # Closed at once when interrupted, so that ffmpeg ends and its half a film goes.
+        with closing(encode(film, target, frames=chosen, draft=draft)) as steps:
+            last = deque(report.follow(file.name, steps), maxlen=1)[0]
         width, height = film.canvas_size
         fps, device_name = film.schedule.fps, str(film.engine.device)
         report.result(
@@ -237,12 +238,16 @@ def render_demo(
 def each(items: Sequence[Path], work: Callable[[Path], None], report: Report) -> None:
     """Do work for every item, tell its errors, and exit with the highest of their codes."""
     code = 0
-    for item in items:
-        try:
-            work(item)
-        except AnimixError as error:
-            report.error(str(item), error)
-            code = max(code, error.exit_code)
+    try:
+        for item in items:
+            try:
+                work(item)
+            except AnimixError as error:
+                report.error(str(item), error)
+                code = max(code, error.exit_code)
+    except KeyboardInterrupt:
+        report.interrupted()
+        raise typer.Exit(130) from None
     if code:
         raise typer.Exit(code)
 
@@ -261,21 +266,10 @@ def parse_settings(settings: Sequence[str] | None) -> dict[str, str]:
 def main() -> None:
     """Run the command line and exit with its code."""
     try:
-        code = app(standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        code = error.exit_code
+        app()
     except AnimixError as error:
         typer.echo(f"error: {error}", err=True)
-        code = error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        typer.echo("interrupted", err=True)
-        code = 130
-    except BrokenPipeError:
-        # The reader of our output has gone (`animix check … | head`), which is its right.
-        sys.stderr.close()
-        code = 0
+        sys.exit(error.exit_code)
     except OSError as error:
-        typer.echo(f"error: {error.filename or 'file'}: {error.strerror}", err=True)
-        code = 1
-    sys.exit(code or 0)
+        typer.echo(f"error: {error.filename or 'a file'}: {error.strerror}", err=True)
+        sys.exit(1)

@@ -5,30 +5,16 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Iterator
-from typing import Any, Protocol
+from typing import Any
 
 import typer
 
 from animix.errors import AnimixError, TimelineError
-
-
-class Step(Protocol):
-    """What long work yields after each step; ``animix.film.Progress`` is one."""
-
-    done: int
-    total: int
-
-    @property
-    def per_second(self) -> float:
-        """Steps a second so far."""
-
-    @property
-    def eta_seconds(self) -> float:
-        """Seconds that the rest will take."""
+from animix.progress import Progress
 
 
 class Report:
-    """Tells a terminal's user: results to stdout, everything else to stderr."""
+    """Plain lines: results to stdout, everything else to stderr."""
 
     def note(self, text: str) -> None:
         """Tell what the user should know."""
@@ -44,16 +30,21 @@ class Report:
         else:
             typer.echo(f"error: {error}", err=True)
 
+    def interrupted(self) -> None:
+        """Tell that the user stopped the work."""
+        typer.echo("interrupted", err=True)
+
     def result(self, text: str, **facts: Any) -> None:
         """Tell what was made."""
         typer.echo(text)
 
-    def follow(self, title: str, steps: Iterable[Step]) -> Iterator[Step]:
-        """Pass steps on and show how far they are: one line every tenth of the way."""
-        told = 0
+    def follow(self, title: str, steps: Iterable[Progress]) -> Iterator[Progress]:
+        """Pass steps on and show how far they are: a line every tenth of the way, not too often."""
+        told, told_seconds = 0, 0.0
         for step in steps:
-            if 10 * step.done // step.total > told:
-                told = 10 * step.done // step.total
+            tenths = 10 * step.done // step.total
+            if tenths > told and (tenths == 10 or step.elapsed_seconds > told_seconds + 1):
+                told, told_seconds = tenths, step.elapsed_seconds
                 typer.echo(
                     f"{title}  {step.done}/{step.total}  {step.per_second:.1f}/s  "
                     f"{clock(step.eta_seconds)} left",
@@ -65,10 +56,11 @@ class Report:
 class BarReport(Report):
     """A progress bar with frames a second and the time left."""
 
-    def follow(self, title: str, steps: Iterable[Step]) -> Iterator[Step]:
+    def follow(self, title: str, steps: Iterable[Progress]) -> Iterator[Progress]:
         """Pass steps on and draw the bar."""
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+        from rich.progress import Progress as Bar
 
         columns = (
             TextColumn("{task.description}"),
@@ -76,7 +68,7 @@ class BarReport(Report):
             MofNCompleteColumn(),
             TextColumn("{task.fields[pace]}"),
         )
-        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
             task = bar.add_task(title, total=None, pace="")
             for step in steps:
                 pace = f"{step.per_second:.1f} fps  {clock(step.eta_seconds)} left"
@@ -112,11 +104,15 @@ class JsonReport(Report):
             ],
         )
 
+    def interrupted(self) -> None:
+        """Write that the user stopped the work."""
+        self._write("interrupted")
+
     def result(self, text: str, **facts: Any) -> None:
         """Write what was made."""
         self._write("result", text=text, **facts)
 
-    def follow(self, title: str, steps: Iterable[Step]) -> Iterator[Step]:
+    def follow(self, title: str, steps: Iterable[Progress]) -> Iterator[Progress]:
         """Pass steps on and write one object for every hundredth of the way."""
         told = -1
         for step in steps:
@@ -145,7 +141,7 @@ class QuietReport(Report):
     def result(self, text: str, **facts: Any) -> None:
         """Keep quiet."""
 
-    def follow(self, title: str, steps: Iterable[Step]) -> Iterator[Step]:
+    def follow(self, title: str, steps: Iterable[Progress]) -> Iterator[Progress]:
         """Pass steps on."""
         yield from steps
 

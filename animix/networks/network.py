@@ -34,6 +34,12 @@ class Network:
     metadata: dict[str, str] = field(default_factory=dict)
     """What the file says about itself: licence, parent, …"""
 
+    def __repr__(self) -> str:
+        return (
+            f"Network({self.facts.kind}, {self.facts.architecture}, {self.img_resolution} px, "
+            f"z_dim={self.z_dim}, w_dim={self.w_dim}, c_dim={self.c_dim}, num_ws={self.num_ws})"
+        )
+
     @property
     def img_resolution(self) -> int:
         """Pixels a side of a picture."""

@@ -47,8 +47,8 @@ TORCH_MAGIC = 0x1950A86A20F9469CFC6C
 
 def read_nvidia_pickle(path: Path) -> Network:
     """Read ``G_ema`` of a training snapshot, or the network that the file itself is."""
+    data = path.read_bytes()
     try:
-        data = path.read_bytes()
         content = read_pickle(io.BytesIO(data), ALLOWED)
     except UnknownName as exc:
         if exc.name.startswith("dnnlib.tflib."):
@@ -82,8 +82,8 @@ def read_nvidia_pickle(path: Path) -> Network:
 def _described(content: object) -> str:
     """Say what a pickle holds; never by repr, which need not end for hostile data."""
     if isinstance(content, dict):
-        keys = ", ".join(str(key)[:40] for key in list(content)[:8])
-        return f"a dictionary with the keys {keys}" if keys else "an empty dictionary"
+        keys = ", ".join(key[:40] for key in list(content)[:8] if isinstance(key, str))
+        return f"a dictionary with the keys {keys}" if keys else "a dictionary without names"
     return f"a {content.name if isinstance(content, Record) else type(content).__name__}"
 
 
@@ -134,6 +134,8 @@ def _tensor(name: str, value: object) -> Tensor:
     """Build a tensor, float32, from the record of its storage, offset, size and strides."""
     try:
         return _rebuilt(value)
+    except NetworkError as exc:
+        raise NetworkError(f"the pickle's tensor {name}: {exc}") from exc
     except (AttributeError, LookupError, TypeError, ValueError, ArithmeticError) as exc:
         raise NetworkError(f"the pickle's tensor {name} is damaged") from exc
     except RuntimeError as exc:  # how torch says that a stride leads out of the storage
@@ -208,8 +210,9 @@ def _conv_clamp(modules: Mapping[str, Mapping[str, Any]]) -> float | None:
 
 def _number(value: object) -> float:
     """Return a number of ordinary size, or NaN for anything else."""
-    simple = isinstance(value, (int, float)) and abs(value) < 2**53
-    return float(value) if simple else math.nan  # type: ignore[arg-type]  # narrowed above
+    if isinstance(value, (int, float)) and abs(value) < 2**53:
+        return float(value)
+    return math.nan
 
 
 def _metadata(state: Mapping[str, Any]) -> dict[str, str]:
@@ -221,6 +224,7 @@ def _metadata(state: Mapping[str, Any]) -> dict[str, str]:
         arguments.update(nested if isinstance(nested, dict) else {})
     metadata = {}
     for name, value in arguments.items():
-        if isinstance(value, (str, bool, type(None))) or not math.isnan(_number(value)):
-            metadata[str(name)] = str(value).lower()
+        simple = isinstance(value, (str, bool, type(None))) or not math.isnan(_number(value))
+        if isinstance(name, str) and simple:
+            metadata[name] = str(value).lower()
     return metadata

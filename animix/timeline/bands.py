@@ -25,32 +25,33 @@ def read_bands(
     A value for all is one band from 0 up.
     """
     if isinstance(node, Mapping):
-        kind = kind_of(reading, node, quantity.name)
+        kind, node = kind_of(reading, node, quantity.name)
         if kind == "resolutions":
             return Bands(tuple(_bands(reading, node, quantity, default)), unlisted)
-        if kind is None:
-            node = None
     return Bands((Band(0, None, read_track(reading, node, quantity, default)),), unlisted)
 
 
 def kind_of(
     reading: Reading, node: Mapping, name: str, options: Collection[str] = ()
-) -> str | None:
-    """Which kind of map this is: resolutions, options or times; None, noted, for a mixture."""
-    kinds = [(key, _kind(key.text, options)) for key, _ in node.entries]
-    found = [kind for _, kind in kinds]
-    if len(set(found)) <= 1:
-        return found[0] if found else "times"
-    usual = max(dict.fromkeys(found), key=found.count)
-    key, kind = next((key, kind) for key, kind in kinds if kind != usual)
-    singular = {"resolutions": "a resolution", "options": "an option", "times": "a time"}
-    hint = "a time needs a unit, such as 2s" if kind == "resolutions" else ""
-    message = f"{quoted(key.text)} is {singular[kind]} among the {usual} of {name}"
-    if kind == "times" and usual == "options":
-        message = f"unknown key {quoted(key.text)} in {name}"
-        hint = f"{name} has {', '.join(options)}"
-    reading.note(key.mark, message, hint)
-    return None
+) -> tuple[str, Mapping]:
+    """Which kind of map this is, resolutions, options or times, and the map without odd keys.
+
+    The odd keys of a mixture are noted; among options they stay, to be noted as unknown.
+    """
+    kinds = [_kind(key.text, options) for key, _ in node.entries]
+    usual = max(dict.fromkeys(kinds), key=kinds.count, default="times")
+    if usual == "options":
+        return usual, node
+    kept = []
+    for (key, value), kind in zip(node.entries, kinds, strict=True):
+        if kind == usual:
+            kept.append((key, value))
+        else:
+            singular = {"resolutions": "a resolution", "options": "an option", "times": "a time"}
+            hint = "a time needs a unit, such as 2s" if kind == "resolutions" else ""
+            message = f"{quoted(key.text)} is {singular[kind]} among the {usual} of {name}"
+            reading.note(key.mark, message, hint)
+    return usual, Mapping(tuple(kept), node.mark)
 
 
 def _kind(key: str, options: Collection[str]) -> str:

@@ -209,9 +209,10 @@ def resolve(track: Track, clip: Clip, words: Mapping[str, float] | None = None) 
 def seam(track: Track, clip: Clip, words: Mapping[str, float] | None = None) -> Seam | None:
     """Where a track would not meet itself if the clip were a loop; None if it does."""
     knots, at_seam = _knots(track, replace(clip, loop=True), words or {})
-    if at_seam is None or at_seam.yields or knots[0].time != 0 or knots[0].value == at_seam.value:
+    if at_seam is None or at_seam.yields or not knots or knots[0].time != 0:
         return None
-    return Seam(track, at_seam.value, knots[0].value, at_seam.mark)
+    start = knots[0].value
+    return None if at_seam.value == start else Seam(track, at_seam.value, start, at_seam.mark)
 
 
 @dataclass(frozen=True)
@@ -256,6 +257,8 @@ def _knots(
     for knot in knots:
         if knot.time < 0:
             raise TimelineError([Mistake(knot.mark, "this key lies before the start of the clip")])
+    if not knots:  # a run that starts behind the last frame
+        raise TimelineError([Mistake(track.mark, f"{track.name} has no key inside the clip")])
     knots.sort(key=lambda knot: knot.time)
     inner = [knot for knot in knots if not (clip.loop and knot.time >= edge)]
     outer = knots[len(inner) :]
@@ -297,19 +300,17 @@ def _slopes(curve: Curve) -> Floats:
     """
     spans = curve._spans()
     start, stop = (_to_natural(ends, curve.space) for ends in (curve.values, curve.arrivals))
-    secants = (np.roll(stop, -1) - start) / spans
-    smooth = np.array([_is_smooth(ease) for ease in curve.eases])
+    secants: Floats = (np.roll(stop, -1) - start) / spans
     before, after = np.roll(secants, 1), secants
-    length_before, length_after = np.roll(spans, 1), spans
+    smooth = np.array([_is_smooth(ease) for ease in curve.eases])
     through = smooth & np.roll(smooth, 1) & (start == stop) & (before * after > 0)
     if curve.period is None:
         through[[0, -1]] = False
-    weight_before, weight_after = length_before + 2 * length_after, 2 * length_before + length_after
-    slopes = np.zeros(len(spans))
-    slopes[through] = (weight_before + weight_after)[through] / (
-        weight_before[through] / before[through] + weight_after[through] / after[through]
-    )
-    return slopes
+    weight_before, weight_after = np.roll(spans, 1) + 2 * spans, 2 * np.roll(spans, 1) + spans
+    # One fraction instead of w/before + w/after, which overflows for slopes of 1e-308.
+    top = (weight_before + weight_after) * before * after
+    below = weight_before * after + weight_after * before
+    return np.divide(top, below, out=np.zeros_like(spans), where=through)
 
 
 def _is_smooth(ease: Ease | None) -> bool:

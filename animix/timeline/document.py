@@ -185,8 +185,8 @@ class _Builder:
             comment = rest.strip() if rest.strip().startswith("#") else ""
         return Scalar(text, mark, not event.style, comment)
 
-    def mapping(self, closed: _Open) -> Mapping:
-        """A finished map, its keys checked."""
+    def mapping(self, closed: _Open) -> Mapping | Broken:
+        """A finished map, its keys checked; Broken where no key is left of it."""
         pairs = list(zip(closed.children[::2], closed.children[1::2], strict=True))
         if closed.flow:
             mistakes, pairs = surprises.split_values(pairs)
@@ -202,6 +202,8 @@ class _Builder:
                 self.report(key.mark, f"the key {quoted(key.text)} stands here twice", hint)
             else:
                 entries[key.text] = key, value
+        if not entries and closed.children:
+            return Broken(closed.mark)
         return Mapping(tuple(entries.values()), closed.mark)
 
     def sequence(self, closed: _Open) -> Sequence:

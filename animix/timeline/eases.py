@@ -103,7 +103,7 @@ def _bezier(u: Floats, x1: float, y1: float, x2: float, y2: float) -> Floats:
         slope = 3 * ((1 + 3 * x1 - 3 * x2) * s + 2 * (x2 - 2 * x1)) * s + 3 * x1
         with np.errstate(divide="ignore", invalid="ignore"):
             newton = s - miss / slope
-        s = np.where((newton > low) & (newton < high), newton, (low + high) / 2)
+        s = np.where((newton >= low) & (newton <= high), newton, (low + high) / 2)
     return polynomial(y1, y2, s)
 
 

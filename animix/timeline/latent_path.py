@@ -40,12 +40,13 @@ def read_latents(reading: Reading, node: Node | None, root: Mark) -> Latents:
         return latents
     if not isinstance(node, Mapping):
         return replace(latents, keys=_seeds(reading, node, None) or latents.keys)
-    kind = kind_of(reading, node, "latents", (*_OPTIONS, *_LATER))
+    kind, node = kind_of(reading, node, "latents", (*_OPTIONS, *_LATER))
     if kind == "options":
         return _with_options(reading, node, latents)
     if kind == "resolutions":
         reading.note(node.mark, not_yet("latents by resolution", are="are").message)
-    return _at_times(reading, node, latents) if kind == "times" else latents
+        return latents
+    return _at_times(reading, node, latents)
 
 
 def parse_source(text: str) -> tuple[int | str, Ease | None]:

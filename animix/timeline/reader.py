@@ -22,7 +22,7 @@ from animix.timeline.nodes import Broken, Mapping, Node, Scalar, Sequence
 from animix.timeline.overrides import override
 from animix.timeline.reading import Reading, TooManyMistakes
 from animix.timeline.timeline import Fit, Frame, NetworkRun, Noise, Timeline
-from animix.timeline.times import MUSICAL, PLACES, parse_length
+from animix.timeline.times import PLACES, parse_length
 from animix.timeline.values import Quantity, read_track, read_tracks
 
 KEYS = (
@@ -38,8 +38,22 @@ FITS: tuple[Fit, ...] = ("blur", "cover", "contain", "stretch")
 
 RESERVED = frozenset(
     (
-        *(*KEYS, *LATER_KEYS, *FRAME_KEYS, *LAYER_KEYS, *EASES, *PLACES, *MUSICAL),
-        *("every", "all", "none", "first", "last", "high", "low", "true", "false", "auto", "null"),
+        *(*KEYS, *LATER_KEYS, *FRAME_KEYS, *LAYER_KEYS, *EASES, *PLACES),
+        *(
+            "beat",
+            "bar",
+            "every",
+            "all",
+            "none",
+            "first",
+            "last",
+            "high",
+            "low",
+            "true",
+            "false",
+            "auto",
+            "null",
+        ),
     )
 )
 """Words of the language, which name no network."""

@@ -70,26 +70,28 @@ def split_values(
     """
     mistakes: list[Mistake] = []
     kept: list[tuple[Node, Node]] = []
-    pieces: list[Scalar] = []
-    for key, value in (*pairs, (None, None)):
-        bare = isinstance(key, Scalar) and _is_bare(key, value)
-        if bare and isinstance(key, Scalar) and ":" in key.text:
-            name, _, rest = key.text.partition(":")
+    pieces: list[Scalar] = []  # of the value that was kept last
+
+    def close() -> None:
+        if pieces:
+            mistakes.append(_split(pieces, "{…}"))
+            kept[-1] = kept[-1][0], Broken(pieces[0].mark)
+            pieces.clear()
+
+    for key, value in pairs:
+        if not (isinstance(key, Scalar) and _is_bare(key, value)):
+            close()
+            kept.append((key, value))
+        elif ":" in key.text:
+            name, _, rest = key.text[:80].partition(":")
             message = f"a space is missing after {quoted(name + ':')}"
-            mistakes.append(Mistake(key.mark, message, f"write {name}: {rest}"[:80]))
-        elif bare and isinstance(key, Scalar) and kept and isinstance(kept[-1][1], Scalar):
-            pieces = pieces or [kept[-1][1]]
-            pieces.append(key)
-        elif bare and isinstance(key, Scalar):
+            mistakes.append(Mistake(key.mark, message, f"write {name}: {rest}"))
+        elif kept and isinstance(before := kept[-1][1], Scalar):
+            pieces.extend([key] if pieces else [before, key])
+        else:
             hint = f"write {key.text[:40]}: VALUE"
             mistakes.append(Mistake(key.mark, f"{quoted(key.text)} has no value", hint))
-        else:
-            if pieces:
-                mistakes.append(_split(pieces, "{…}"))
-                kept[-1] = kept[-1][0], Broken(pieces[0].mark)
-                pieces = []
-            if key is not None and value is not None:
-                kept.append((key, value))
+    close()
     return mistakes, kept
 
 
@@ -99,24 +101,23 @@ def split_items(items: Sequence[Node]) -> tuple[list[Mistake], list[Node]]:
     kept: list[Node] = []
     pieces: list[Scalar] = []
     for item in items:
-        if isinstance(item, Scalar) and item.plain:
-            if pieces or item.text.count("(") > item.text.count(")"):
-                pieces.append(item)
-            if pieces and item.text.count(")") > item.text.count("("):
-                mistakes.append(_split(pieces, "[…]"))
-                kept.append(Broken(pieces[0].mark))
-                pieces = []
-            elif pieces:
-                continue
-            elif item not in pieces:
-                kept.append(item)
-        else:
-            kept.extend((*pieces, item))
+        if not (isinstance(item, Scalar) and item.plain):
+            kept += [*pieces, item]
+            pieces = []
+            continue
+        opened = item.text.count("(") - item.text.count(")")
+        if not pieces and opened <= 0:
+            kept.append(item)
+            continue
+        pieces.append(item)
+        if opened < 0:
+            mistakes.append(_split(pieces, "[…]"))
+            kept.append(Broken(pieces[0].mark))
             pieces = []
     return mistakes, [*kept, *pieces]
 
 
-def _is_bare(key: Scalar, value: Node | None) -> bool:
+def _is_bare(key: Scalar, value: Node) -> bool:
     """Whether a key in ``{…}`` stands there without a colon."""
     if not (isinstance(value, Scalar) and value.is_empty and not value.text):
         return False

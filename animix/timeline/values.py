@@ -50,7 +50,8 @@ class Quantity:
             raise
         for bound, name in ((self.low, "least"), (self.high, "most")):
             if bound is not None and (number < bound if name == "least" else number > bound):
-                raise Misread(f"{self.name} can't be {text[:20]}: the {name} is {bound:g}")
+                limit = f"{bound:f}".rstrip("0").rstrip(".")
+                raise Misread(f"{self.name} can't be {text[:20]}: the {name} is {limit}")
         return number
 
     def track(self, mark: Mark, keys: list[Keyframe], repeats: list[Repeat]) -> Track:
@@ -229,6 +230,8 @@ def _parse_place(text: str, fps: Fraction) -> tuple[Time, tuple[Time, Fraction] 
     """The time of a key; for ``FROM..TO every STEP`` FROM, and TO with STEP."""
     every = _EVERY.fullmatch(text)
     if every is None:
+        if ".." in text and not re.search("[a-z%]", text):
+            raise Misread(f"{quoted(text)} are resolutions, and times are expected here")
         if ".." in text:
             hint = "write FROM..TO every STEP, such as 0s..end every 1s"
             raise Misread(f"{quoted(text)} is not a time", hint)

@@ -1,0 +1,343 @@
+"""Every command does what it says, and tells mistakes with the right exit code."""
+
+import contextlib
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import animix
+from animix.cli import commands
+from animix.film import open_film
+from animix.timeline.reader import load_timeline
+from animix.video.mp4 import count_frames
+from tests.tiny import relative_of, tiny_tensors, write_tensors, write_tiny
+
+REEL = """
+networks: {faces: faces.safetensors, art: "art-*.safetensors"}
+duration: 1s
+fps: 10
+latents: [3, 17]
+blend: {swap: {0%: none, 50%: 8, 100%: none}}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """The current folder, with networks, a good timeline and a bad one."""
+    tensors, metadata = tiny_tensors()
+    write_tensors(tmp_path / "faces.safetensors", tensors, metadata)
+    for number in (1, 2):
+        relative = relative_of(tensors, amount=0.05 * number, seed=number)
+        write_tensors(tmp_path / f"art-{number}.safetensors", relative, metadata)
+    (tmp_path / "reel.yaml").write_text(REEL)
+    (tmp_path / "bad.yaml").write_text(REEL.replace("50%: 8", "50%: 8 ease-inn").replace("1s", "1"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def run(capsys, monkeypatch):
+    """Runs a command line in this process: exit code, stdout, stderr."""
+
+    def run_it(*arguments):
+        monkeypatch.setattr(sys, "argv", ["animix", *map(str, arguments)])
+        with pytest.raises(SystemExit) as caught:
+            commands.main()
+        told = capsys.readouterr()
+        return caught.value.code, told.out, told.err
+
+    return run_it
+
+
+def test_help_and_version_answer_without_torch(run):
+    code = "import sys, animix.cli.commands; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    code, out, _ = run("--help")
+    assert code == 0
+    assert "render" in out
+    assert run("--version")[1] == f"animix {animix.__version__}\n"
+
+
+def test_help_is_quick():
+    command = [str(Path(sys.executable).with_name("animix")), "--help"]
+    seconds = []
+    for _ in range(5):
+        started = time.perf_counter()
+        subprocess.run(command, check=True, capture_output=True)
+        seconds.append(time.perf_counter() - started)
+    assert min(seconds) < 0.3
+
+
+def test_render_writes_a_film_and_says_where(folder, run):
+    code, out, err = run("render", "reel.yaml", "--device", "cpu")
+    assert code == 0
+    assert out.startswith("renders/reel.mp4  10 frames, 1 s, 16×16")
+    assert "10/10  " in err
+    assert count_frames(folder / "renders" / "reel.mp4") == 10
+
+
+def test_a_bad_timeline_does_not_stop_the_others(folder, run):
+    (folder / "next.yaml").write_text(REEL)
+    code, out, err = run("render", "reel.yaml", "bad.yaml", "next.yaml", "--output", "out")
+    assert code == 2
+    assert "bad.yaml:3:11  1 needs a unit" in err
+    assert 'unknown ease "ease-inn"' in err
+    assert 'did you mean "ease-in"?' in err
+    assert "2 mistakes in bad.yaml" in err
+    assert out.count("10 frames") == 2
+    assert sorted(path.name for path in (folder / "out").iterdir()) == ["next.mp4", "reel.mp4"]
+
+
+def test_the_highest_code_of_a_batch_counts(folder, run, monkeypatch):
+    (folder / "renders").write_text("a file where the folder should be")
+    assert run("render", "reel.yaml")[0] in (1, 2)
+    assert run("render", "bad.yaml", "reel.yaml")[0] == 2
+
+
+def test_two_timelines_never_write_the_same_film(folder, run):
+    (folder / "sub").mkdir()
+    (folder / "sub" / "reel.yaml").write_text(REEL.replace("faces.saf", "../faces.saf"))
+    text = (folder / "sub" / "reel.yaml").read_text().replace("art-", "../art-")
+    (folder / "sub" / "reel.yaml").write_text(text)
+    code, _, err = run("render", "reel.yaml", "sub/reel.yaml", "--quiet")
+    assert code == 2
+    assert "would replace" in err
+
+
+@pytest.mark.parametrize(
+    ("options", "name", "frames"),
+    [
+        (["--frames", "2..4"], "reel-frames-2-4.mp4", 3),
+        (["--draft"], "reel-draft.mp4", 10),
+        (["--draft", "--frames", "7"], "reel-frames-7-7-draft.mp4", 1),
+        (["--set", "duration=5f"], "reel.mp4", 5),
+        (["--set", "fps=20", "--set", "blend.swap=16"], "reel.mp4", 20),
+    ],
+)
+def test_options_change_what_is_rendered(folder, run, options, name, frames):
+    assert run("render", "reel.yaml", "--quiet", *options) == (0, "", "")
+    assert count_frames(folder / "renders" / name) == frames
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--frames", "5..99"],
+        ["--frames", "x"],
+        ["--device", "abacus"],
+        ["--output", "film.avi"],
+        ["--set", "duration"],
+        ["--set", "nonsense.key=3"],
+        ["--set", "duration=5"],
+        ["--unknown"],
+    ],
+)
+def test_options_that_make_no_sense_end_with_2(folder, run, options):
+    code, _, err = run("render", "reel.yaml", *options)
+    assert code == 2
+    assert err.strip()
+    assert "Traceback" not in err
+    assert not (folder / "renders").exists()
+
+
+def test_json_tells_machines_everything(folder, run):
+    code, out, err = run("render", "reel.yaml", "bad.yaml", "--json")
+    events = [json.loads(line) for line in out.splitlines()]
+    assert code == 2
+    assert err == ""
+    assert [event["event"] for event in events].count("progress") == 10
+    result = next(event for event in events if event["event"] == "result")
+    assert (result["file"], result["frames"], result["fps"]) == ("renders/reel.mp4", 10, "10")
+    error = events[-1]
+    assert (error["event"], error["exit_code"]) == ("error", 2)
+    assert [mistake["line"] for mistake in error["mistakes"]] == [3, 6]
+
+
+def test_a_still_is_the_frame_of_the_render(folder, run):
+    code, out, _ = run("still", "reel.yaml", "--at", "50%")
+    assert code == 0
+    assert "renders/reel-frame-5.png" in out
+    film = open_film(load_timeline(folder / "reel.yaml"), device="cpu")
+    assert (np.asarray(Image.open(folder / "renders/reel-frame-5.png")) == film.rgb8(5)).all()
+
+
+@pytest.mark.parametrize("options", [["--at", "2s"], ["--at", "5"], ["--at", "0", "-o", "a.jpg"]])
+def test_a_still_that_can_not_be_fails(folder, run, options):
+    code, _, err = run("still", "reel.yaml", *options)
+    assert code == 2
+    assert err.startswith("error: --")
+
+
+def test_check_tells_what_will_be_rendered(folder, run):
+    code, out, err = run("check", "reel.yaml")
+    assert (code, err) == (0, "")
+    assert "10 frames, 1 s at 10 fps, 16×16; loops: every track meets itself" in out
+    assert "faces: 16 px" in out
+    assert "2 snapshots; related to the base" in out
+
+
+def test_check_finds_all_mistakes(folder, run):
+    code, out, err = run("check", "bad.yaml")
+    assert (code, out) == (2, "")
+    assert "2 mistakes in bad.yaml" in err
+
+
+def test_check_warns_of_networks_without_a_common_ancestor(folder, run):
+    write_tiny(folder / "art-2.safetensors", seed=99)
+    code, out, err = run("check", "reel.yaml")
+    assert code == 0
+    assert "NOT related" in out
+    assert "art is no relative of faces" in err
+
+
+def test_check_writes_the_schedule(folder, run):
+    assert run("check", "reel.yaml", "--csv", "reel.csv")[0] == 0
+    assert len((folder / "reel.csv").read_text().splitlines()) == 11
+
+
+def test_check_can_not_write_two_schedules_to_one_file(folder, run):
+    assert run("check", "reel.yaml", "reel.yaml", "--csv", "reel.csv")[0] == 2
+    assert run("check", "reel.yaml", "--csv", "no/such/folder.csv")[0] in (1, 2)
+
+
+@pytest.mark.parametrize("file", ["faces.safetensors", "reel.yaml"])
+def test_seeds_draws_a_numbered_sheet(folder, run, file):
+    code, out, _ = run("seeds", file, "1..5", "--at", "50%")
+    assert code == 0
+    target = folder / "renders" / f"{Path(file).stem}-seeds.png"
+    assert f"{target.relative_to(folder)}  5 seeds" in out
+    views = 2 if file.endswith("yaml") else 1
+    image = Image.open(target)
+    assert image.width >= 2 * (views * 16)
+    assert (
+        len(
+            set(
+                image.get_flattened_data()
+                if hasattr(image, "get_flattened_data")
+                else image.getdata()
+            )
+        )
+        > 50
+    )
+
+
+def test_seeds_orders_by_closeness_in_w(folder, run):
+    _, out, _ = run("seeds", "faces.safetensors", "1..20", "--like", "7", "--json")
+    order = json.loads(out.splitlines()[-1])["seeds"]
+    assert order[0] == 7
+    assert sorted(order) == list(range(1, 21))
+    network = animix.load_network(folder / "faces.safetensors")
+    ws = {seed: network.mapping(np.random.RandomState(seed).randn(1, 16))[0, 0] for seed in order}
+    distances = [float((ws[seed] - ws[7]).norm()) for seed in order]
+    assert distances == sorted(distances)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["5..1"],
+        ["x"],
+        ["1..99999"],
+        ["1..4294967296"],
+        ["1..5", "--like", "-3"],
+        ["1..5", "--set", "a=1"],
+    ],
+)
+def test_seeds_that_can_not_be_drawn_fail(folder, run, arguments):
+    assert run("seeds", "faces.safetensors", *arguments)[0] == 2
+
+
+def test_new_writes_a_timeline_that_renders(folder, run):
+    write_tiny(folder / "stranger.safetensors", seed=50)
+    files = ["art-2.safetensors", "faces.safetensors", "art-1.safetensors", "stranger.safetensors"]
+    code, _, err = run("new", *files)
+    assert code == 0
+    assert "stranger is left out: it is no relative" in err
+    text = (folder / "timeline.yaml").read_text()
+    assert '"art-*.safetensors"' in text
+    assert "stranger" not in text
+    assert run("render", "timeline.yaml", "--quiet", "--frames", "0..2")[0] == 0
+
+
+def test_new_guesses_the_base_from_metadata(folder, run):
+    tensors, metadata = tiny_tensors(seed=5)
+    write_tensors(folder / "zebra.safetensors", tensors, metadata)
+    child = relative_of(tensors, amount=0.05)
+    write_tensors(folder / "ant.safetensors", child, {**metadata, "parent": "zebra"})
+    assert run("new", "ant.safetensors", "zebra.safetensors", "-o", "t.yaml")[0] == 0
+    assert (folder / "t.yaml").read_text().index("zebra:") < (folder / "t.yaml").read_text().index(
+        "ant:"
+    )
+
+
+def test_new_keeps_a_file_that_exists(folder, run):
+    code, _, err = run("new", "faces.safetensors", "--output", "reel.yaml")
+    assert code == 2
+    assert "exists" in err
+    assert (folder / "reel.yaml").read_text() == REEL
+
+
+@pytest.mark.parametrize("command", ["render", "check", "seeds", "new"])
+def test_a_missing_file_fails(folder, run, command):
+    extra = ["1..3"] if command == "seeds" else []
+    code, _, err = run(command, "gone.safetensors", *extra)
+    assert code == 2
+    assert "gone.safetensors" in err
+
+
+def start(folder, *arguments, **settings):
+    command = [sys.executable, "-m", "animix", *arguments]
+    return subprocess.Popen(command, cwd=folder, start_new_session=True, **settings)
+
+
+def wait_for(condition, seconds=30):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.05)
+
+
+def test_ctrl_c_ends_with_130_and_leaves_no_half_film(folder):
+    (folder / "long.yaml").write_text(REEL.replace("1s", "500s"))
+    process = start(folder, "render", "long.yaml", stderr=subprocess.PIPE, text=True)
+    wait_for(lambda: (folder / "renders").exists() and any((folder / "renders").iterdir()))
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert err.rstrip().endswith("interrupted")
+    assert "Traceback" not in err
+    assert list((folder / "renders").iterdir()) == []
+
+
+def test_a_terminal_gets_a_bar_with_frames_per_second_and_eta(folder):
+    leader, follower = pty.openpty()
+    process = start(folder, "render", "reel.yaml", stderr=follower)
+    os.close(follower)
+    told = b""
+    with contextlib.suppress(OSError):  # the terminal is gone when the process is
+        while chunk := os.read(leader, 4096):
+            told += chunk
+    assert process.wait(20) == 0
+    assert b"fps" in told
+    assert b"left" in told
+
+
+def test_a_reader_that_leaves_early_is_no_error(folder):
+    command = f"'{sys.executable}' -m animix check reel.yaml reel.yaml reel.yaml | head -c 5"
+    ended = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", command],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "Traceback" not in ended.stderr

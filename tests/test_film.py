@@ -1,0 +1,264 @@
+"""A film is a pure function of timeline, networks and time, whichever way it is asked."""
+
+import contextlib
+import itertools
+import threading
+
+import numpy as np
+import pytest
+import torch
+
+import animix
+from animix import film as film_module
+from animix.errors import BlendError, OptionError, TimelineError
+from animix.film import encode, open_film, output_path, parse_frames
+from animix.timeline.reader import load_timeline
+from animix.video.mp4 import count_frames
+from tests.tiny import relative_of, tiny_tensors, write_tensors, write_tiny
+
+TIMELINE = """
+networks: {faces: faces.safetensors, art: "art-*.safetensors"}
+duration: 2s
+fps: 10
+latents: [3, 17]
+blend: {swap: {0%: none, 50%: 8, 100%: none}, snapshot: {0%: first, 50%: last, 100%: first}}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder with a base, a run of three snapshots and a timeline."""
+    tensors, metadata = tiny_tensors()
+    write_tensors(tmp_path / "faces.safetensors", tensors, metadata)
+    for number in (1, 2, 10):
+        relative = relative_of(tensors, amount=0.02 * number, seed=number)
+        write_tensors(tmp_path / f"art-{number}.safetensors", relative, metadata)
+    (tmp_path / "reel.yaml").write_text(TIMELINE)
+    return tmp_path
+
+
+def write_timeline(folder, text):
+    (folder / "reel.yaml").write_text(TIMELINE + text)
+    return folder / "reel.yaml"
+
+
+def open_reel(folder, text="", **settings):
+    return open_film(load_timeline(write_timeline(folder, text)), device="cpu", **settings)
+
+
+class Recorder:
+    """Stands where ffmpeg does and keeps the bytes of every frame."""
+
+    def __init__(self, path, settings):
+        self.settings, self.frames = settings, []
+        Recorder.last = self
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        return None
+
+    def write(self, frame):
+        self.frames.append(bytes(frame))
+
+
+NOISES = ["fixed", "none", "random", "{loop: 1s}"]
+
+
+@pytest.mark.parametrize("noise", NOISES)
+def test_a_frame_is_the_same_from_the_film_from_a_range_and_from_a_still(
+    folder, monkeypatch, noise
+):
+    monkeypatch.setattr(film_module, "Encoder", Recorder)
+    text = f"noise: {noise}\nsize: 24x40\nframe: {{zoom: {{0%: 1, 50%: 1.3, 100%: 1}}}}\n"
+    whole = open_reel(folder, text)
+    pictures = [whole.canvas(index) for index in range(20)]
+    list(encode(open_reel(folder, text), folder / "reel.mp4"))
+    film_bytes = Recorder.last.frames
+    assert len(film_bytes) == 20
+    # Backwards, each from a film of its own: nothing of one frame reaches another.
+    for index in (13, 7, 0):
+        alone = open_reel(folder, text)
+        list(encode(alone, folder / "reel.mp4", frames=parse_frames(f"{index}", 20)))
+        assert Recorder.last.frames == [film_bytes[index]]
+        assert torch.equal(alone.canvas(index), pictures[index])
+    index = whole.schedule.frame_at("1.3s")
+    still = open_reel(folder, text)
+    assert torch.equal(still.canvas(index), pictures[13])
+    assert (still.rgb8(index) == whole.rgb8(13)).all()
+
+
+@pytest.mark.parametrize("loop", ["auto", "true"])
+def test_a_closed_loop_is_closed_on_its_frames(folder, loop):
+    film = open_reel(folder, f"loop: {loop}\nnoise: {{loop: 2s}}\n")
+    assert film.schedule.clip.loop
+    frames = [film.canvas(index) for index in range(film.schedule.num_frames)]
+    steps = [
+        float((frames[(n + 1) % len(frames)] - frame).abs().mean())
+        for n, frame in enumerate(frames)
+    ]
+    assert steps[-1] <= max(steps[:-1])
+
+
+def test_an_open_clip_jumps_at_its_seam(folder):
+    film = open_reel(folder, "loop: false\n")
+    frames = [film.canvas(index) for index in range(film.schedule.num_frames)]
+    steps = [float((b - a).abs().mean()) for a, b in itertools.pairwise(frames)]
+    assert float((frames[0] - frames[-1]).abs().mean()) > max(steps)
+
+
+def test_a_frame_is_the_blend_that_the_public_names_give(folder):
+    film = open_reel(folder)
+    row = film.schedule.row(5)
+    names = ["faces", "art-1", "art-2", "art-10"]
+    networks = [animix.load_network(folder / f"{name}.safetensors") for name in names]
+    mixed = animix.blend(networks, row.mix)
+    ws = sum(
+        weight * mixed.mapping(np.random.RandomState(seed).randn(1, 16), truncation_psi=0.7)
+        for seed, weight in row.latents
+    )
+    expected = mixed.synthesis(ws)[0]
+    assert torch.allclose(film.canvas(5), expected, rtol=0, atol=1e-5)
+
+
+def test_only_networks_in_use_are_kept(folder):
+    tensors, metadata = tiny_tensors()
+    for number in range(40):
+        relative = relative_of(tensors, amount=0.01 * number, seed=number)
+        write_tensors(folder / f"art-{number}.safetensors", relative, metadata)
+    film = open_reel(folder)
+    most = 0
+    for index in range(film.schedule.num_frames):
+        film.canvas(index)
+        most = max(most, len(film.engine.shelf))
+    assert most == 3  # the base and two neighbours among forty snapshots
+
+
+def test_a_snapshot_slide_starts_at_what_lies_below(folder):
+    film = open_reel(folder)
+    (folder / "slide.yaml").write_text(
+        TIMELINE.split("blend:")[0] + "blend: {snapshot: {0%: 0, 50%: last, 100%: 0}}\n"
+    )
+    slide = open_film(load_timeline(folder / "slide.yaml"), device="cpu")
+    assert torch.equal(slide.canvas(0), film.canvas(0))
+    assert not torch.equal(slide.canvas(10), film.canvas(0))
+
+
+def test_projected_latents_are_used_as_they_are(folder):
+    network = animix.load_network(folder / "faces.safetensors")
+    w = network.mapping(np.random.RandomState(3).randn(1, 16))
+    np.savez(folder / "me.npz", w=w.numpy())
+    (folder / "me.yaml").write_text(
+        "networks: {faces: faces.safetensors}\nduration: 1s\nlatents: [me.npz]\n"
+    )
+    film = open_film(load_timeline(folder / "me.yaml"), device="cpu")
+    assert torch.allclose(film.canvas(0), network.synthesis(w)[0], atol=1e-6)
+
+
+def test_mapping_may_come_from_another_network(folder):
+    own, other = open_reel(folder), open_reel(folder, "mapping: art\n")
+    assert not torch.equal(own.canvas(0), other.canvas(0))
+
+
+def test_a_draft_is_half_as_large_and_much_like_the_film(folder):
+    film, draft = open_reel(folder, "size: 64x64\n"), open_reel(folder, "size: 64x64\n", draft=True)
+    assert draft.canvas_size == (32, 32)
+    large = torch.nn.functional.avg_pool2d(film.canvas(3)[None], 2)[0].flatten()
+    small = draft.canvas(3).flatten()
+    assert float(torch.corrcoef(torch.stack([large, small]))[0, 1]) > 0.5
+
+
+@pytest.mark.parametrize("architecture", ["skip", "resnet", "orig"])
+def test_every_output_architecture_renders_and_drafts(folder, architecture):
+    for seed, name in enumerate(("one", "two")):
+        write_tiny(folder / f"{name}.safetensors", architecture=architecture, seed=seed)
+    (folder / "two.yaml").write_text(
+        "networks: {one: one.safetensors, two: two.safetensors}\nduration: 3f\nblend: {swap: 8}\n"
+    )
+    timeline = load_timeline(folder / "two.yaml")
+    for draft in (False, True):
+        target = animix.render(timeline, folder / f"{draft}.mp4", device="cpu", draft=draft)
+        assert count_frames(target) == 3
+
+
+def test_conditional_networks_mix_classes(folder):
+    write_tiny(folder / "classes.safetensors", c_dim=3)
+    (folder / "classes.yaml").write_text(
+        "networks: {one: classes.safetensors}\nduration: 2s\nlabel: {0s: 0, 1s: 2, end: 0}\n"
+    )
+    film = open_film(load_timeline(folder / "classes.yaml"), device="cpu")
+    assert not torch.equal(film.canvas(0), film.canvas(30))
+
+
+def test_a_film_is_encoded_whole(folder):
+    timeline = load_timeline(folder / "reel.yaml")
+    target = animix.render(timeline, folder / "out" / "reel.mp4", device="cpu")
+    assert count_frames(target) == 20
+
+
+def test_an_abandoned_render_leaves_no_file_and_no_thread(folder):
+    film, target = open_reel(folder), folder / "reel.mp4"
+    before = threading.active_count()
+    with contextlib.closing(encode(film, target)) as steps:
+        next(steps)
+    assert not target.exists()
+    assert not list(folder.glob(".*"))
+    assert threading.active_count() == before
+
+
+def test_an_interrupted_render_keeps_the_film_that_was_there(folder, monkeypatch):
+    film, target = open_reel(folder), folder / "reel.mp4"
+    target.write_bytes(b"an earlier film")
+
+    def interrupted(index):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(type(film), "yuv420", lambda self, index: interrupted(index))
+    with pytest.raises(KeyboardInterrupt):
+        list(encode(film, target))
+    assert target.read_bytes() == b"an earlier film"
+    assert not list(folder.glob(".*"))
+
+
+def test_networks_of_other_shapes_fail_before_rendering(folder):
+    write_tiny(folder / "art-99.safetensors", img_resolution=32)
+    with pytest.raises(BlendError, match=r"art-4.*32"):
+        open_reel(folder)
+
+
+def test_missing_networks_are_all_told_with_their_lines(folder):
+    (folder / "lost.yaml").write_text(
+        'networks:\n  a: gone.pkl\n  two: "none-*.pkl"\nduration: 1s\n'
+    )
+    with pytest.raises(TimelineError) as caught:
+        open_film(load_timeline(folder / "lost.yaml"), device="cpu")
+    assert [mistake.mark.line for mistake in caught.value.mistakes] == [2, 3]
+
+
+@pytest.mark.parametrize("device", ["tpu", "cuda:99", "meta", "nonsense"])
+def test_a_device_that_is_not_at_hand_fails(folder, device):
+    with pytest.raises(OptionError, match=r"device|run on"):
+        open_film(load_timeline(folder / "reel.yaml"), device=device)
+
+
+@pytest.mark.parametrize("text", ["5..3", "0..20", "20", "a..b", "-1..3", "", "1..2..3"])
+def test_frames_outside_the_clip_fail(text):
+    with pytest.raises(OptionError, match="--frames"):
+        parse_frames(text, 20)
+
+
+def test_drafts_and_ranges_get_names_of_their_own(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    timeline = load_timeline(folder / "reel.yaml")
+    names = {
+        output_path(timeline),
+        output_path(timeline, draft=True),
+        output_path(timeline, frames=range(3, 6)),
+        output_path(timeline, frames=range(3, 6), draft=True),
+    }
+    assert len(names) == 4
+    assert {name.parent.name for name in names} == {"renders"}
+    assert output_path(timeline, folder).name == "reel.mp4"
+    with pytest.raises(OptionError, match=r"\.mp4"):
+        output_path(timeline, folder / "reel.avi")

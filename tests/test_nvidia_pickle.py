@@ -1,0 +1,336 @@
+from __future__ import annotations
+
+import io
+import os
+import pickle
+from collections import OrderedDict
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from animix.errors import NetworkError
+from animix.networks.load import load_network
+from animix.networks.pickle_data import Record, read_pickle
+from tests.nvidia_files import write_nvidia_pickle
+from tests.tiny import tiny_tensors
+
+SMALL = {"img_resolution": 8, "channels": 2, "w_dim": 4}
+BIAS = "synthesis.b8.conv0.bias"
+
+
+def small_tensors(**tiny):
+    return tiny_tensors(**(SMALL | tiny))[0]
+
+
+@pytest.mark.parametrize("protocol", [3, 4, 5])
+@pytest.mark.parametrize("architecture", ["skip", "resnet", "orig"])
+def test_a_snapshot_gives_the_tensors_that_were_written(tmp_path, protocol, architecture):
+    tensors = small_tensors(architecture=architecture, c_dim=3)
+    path = write_nvidia_pickle(tmp_path / "a.pkl", tensors, protocol=protocol)
+    network = load_network(path)
+    assert set(network.tensors) == set(tensors)
+    for name, tensor in tensors.items():
+        assert torch.equal(network.tensors[name], tensor)
+    assert network.facts.architecture == architecture
+    assert (network.img_resolution, network.c_dim, network.facts.conv_clamp) == (8, 3, 256)
+    assert network.metadata == {"z_dim": "16", "conv_clamp": "256"}
+
+
+def test_a_file_may_hold_the_network_alone(tmp_path):
+    path = write_nvidia_pickle(tmp_path / "a.pkl", small_tensors(), bare=True, conv_clamp=None)
+    assert load_network(path).facts.conv_clamp is None
+
+
+def test_the_golden_files_tell_their_sizes():
+    network = load_network(Path(__file__).parent / "golden" / "sg2-cond.pkl")
+    assert (network.img_resolution, network.num_ws, network.z_dim) == (32, 8, 32)
+    assert (network.c_dim, network.facts.conv_clamp) == (5, 256)
+    assert network.metadata["channel_base"] == "1024"
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_other_precisions_become_float32(tmp_path, dtype):
+    tensors = {name: tensor.to(dtype) for name, tensor in small_tensors().items()}
+    network = load_network(write_nvidia_pickle(tmp_path / "a.pkl", tensors))
+    assert all(torch.equal(network.tensors[name], t.float()) for name, t in tensors.items())
+
+
+def test_views_of_a_storage_are_read(tmp_path):
+    tensors = small_tensors()
+    wide = torch.arange(20.0).reshape(2, 10)
+    tensors[BIAS] = wide[:, 3]
+    tensors["synthesis.b8.conv0.affine.weight"] = torch.arange(8.0).reshape(4, 2).T
+    network = load_network(write_nvidia_pickle(tmp_path / "a.pkl", tensors))
+    assert network.tensors[BIAS].tolist() == [3, 13]
+    assert network.tensors["synthesis.b8.conv0.affine.weight"].tolist() == [
+        [0, 2, 4, 6],
+        [1, 3, 5, 7],
+    ]
+
+
+# Nothing in a checkpoint is ever executed.
+
+
+class Calls:
+    """Something that, unpickled, makes a call."""
+
+    def __init__(self, function, *args):
+        self.call = function, args
+
+    def __reduce__(self):
+        return self.call
+
+
+class SetsState:
+    """Something that, unpickled, has its state set by a call."""
+
+    def __init__(self, inner):
+        self.inner = inner
+
+    def __reduce__(self):
+        return OrderedDict, (), self.inner
+
+
+class PointsElsewhere(pickle.Pickler):
+    def persistent_id(self, value):
+        return "key" if value == "elsewhere" else None
+
+
+def tensor_of(storage_bytes: object, size=(2,), strides=(1,), offset=0) -> Calls:
+    storage = Calls(torch.storage._load_from_bytes, storage_bytes)
+    rebuild = torch._utils._rebuild_tensor_v2
+    return Calls(rebuild, storage, offset, size, strides, False, OrderedDict())
+
+
+def storage_bytes(tensor: torch.Tensor) -> bytes:
+    """The bytes that pickle stores for a tensor's storage."""
+    storage = torch.storage.TypedStorage(
+        wrap_storage=tensor.untyped_storage(), dtype=tensor.dtype, _internal=True
+    )
+    _, (data,) = storage.__reduce__()
+    return data
+
+
+@pytest.fixture
+def attack(tmp_path):
+    """A call that leaves a mark, proven to leave it when Python's own reader meets it."""
+    marker = tmp_path / "the-attack-ran"
+    attack = Calls(os.system, f"touch '{marker}'")
+    pickle.loads(pickle.dumps(attack))
+    assert marker.exists()
+    marker.unlink()
+    yield attack
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize("protocol", [3, 4, 5])
+def test_a_call_beside_the_network_is_named_and_not_made(tmp_path, attack, protocol):
+    path = write_nvidia_pickle(
+        tmp_path / "a.pkl", small_tensors(), protocol=protocol, beside=attack
+    )
+    with pytest.raises(NetworkError, match=r"asks for (posix|nt).system, .* nothing in it was run"):
+        load_network(path)
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        lambda attack: attack,
+        lambda attack: tensor_of(attack),
+        lambda attack: tensor_of(pickle.dumps(attack)),
+        lambda attack: tensor_of(pickle.dumps(0x1950A86A20F9469CFC6C) + pickle.dumps(attack)),
+        lambda attack: tensor_of(storage_bytes(torch.ones(2)), size=(attack,)),
+        lambda attack: SetsState(attack),
+        lambda attack: [attack],
+    ],
+)
+def test_a_call_in_place_of_a_tensor_is_not_made(tmp_path, attack, hidden):
+    replaced = {BIAS: hidden(attack)}
+    path = write_nvidia_pickle(tmp_path / "a.pkl", small_tensors(), replaced=replaced)
+    with pytest.raises(NetworkError, match=r"asks for (posix|nt).system"):
+        load_network(path)
+
+
+def test_persistent_references_are_not_followed(tmp_path):
+    path = tmp_path / "a.pkl"
+    with path.open("wb") as file:
+        PointsElsewhere(file).dump({"G_ema": "elsewhere"})
+    with pytest.raises(NetworkError, match="refers to objects stored elsewhere"):
+        load_network(path)
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        b"cos\nsystem\n(S'true'\ntR.",
+        b"(S'true'\nios\nsystem\n.",
+        b"(cos\nsystem\nS'true'\no.",
+        b"c__builtin__\neval\n(S'1'\ntR.",
+        b"\x80\x04\x8c\x08builtins\x8c\x04exec\x93\x8c\x04pass\x85R.",
+        b"\x80\x02\x82\x01.",
+    ],
+)
+def test_every_way_to_call_something_is_refused(program):
+    with pytest.raises(NetworkError, match="which no network needs"):
+        read_pickle(io.BytesIO(program))
+
+
+def test_calls_become_records():
+    data = read_pickle(io.BytesIO(pickle.dumps(Calls(os.getenv, "HOME"))), ["os.getenv"])
+    assert isinstance(data, Record)
+    assert (data.name, data.args) == ("os.getenv", ("HOME",))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"a": [1, 2.5, None, True, "é", b"x"], 3: (), "t": (1, (2, 3, 4, 5))},
+        [1 << 70, -1, 255, 65535, 1 << 31],
+        "x" * 300,
+        b"x" * 300,
+        list(range(2000)),
+    ],
+)
+@pytest.mark.parametrize("protocol", [1, 2, 3, 4, 5])
+def test_plain_data_is_read_as_pythons_reader_does(value, protocol):
+    if protocol < 3 and "b'" in repr(value):
+        return  # bytes were calls then
+    assert read_pickle(io.BytesIO(pickle.dumps(value, protocol))) == value
+
+
+def test_sets_and_ordered_dictionaries_become_plain():
+    data = pickle.dumps([{1}, frozenset({2}), OrderedDict(a=1)])
+    assert read_pickle(io.BytesIO(data)) == [[1], [2], {"a": 1}]
+
+
+# Damage.
+
+
+@pytest.mark.parametrize(
+    "tensor",
+    [
+        tensor_of(storage_bytes(torch.ones(2)), size=(3,)),
+        tensor_of(storage_bytes(torch.ones(2)), strides=(2,)),
+        tensor_of(storage_bytes(torch.ones(2)), offset=1),
+        tensor_of(storage_bytes(torch.ones(2)), offset=-1),
+        tensor_of(storage_bytes(torch.ones(2)), size=(1 << 40,), strides=(0,)),
+        tensor_of(storage_bytes(torch.ones(2)), size=(1 << 70,)),
+        tensor_of(storage_bytes(torch.ones(2)), size=("2",)),
+        tensor_of(storage_bytes(torch.ones(2)), size=(2, 1)),
+        tensor_of(storage_bytes(torch.ones(2))[:-1]),
+        tensor_of(storage_bytes(torch.ones(2)) + b"1"),
+        tensor_of(b""),
+        tensor_of("text"),
+        Calls(torch._utils._rebuild_tensor_v2),
+        (2, 3),
+        7,
+    ],
+)
+def test_damaged_tensors_are_named(tmp_path, tensor):
+    path = write_nvidia_pickle(tmp_path / "a.pkl", small_tensors(), replaced={BIAS: tensor})
+    with pytest.raises(
+        NetworkError, match=f"tensor {BIAS}( is damaged| lies outside|: the pickle is damaged)"
+    ):
+        load_network(path)
+
+
+def test_integers_are_not_weights(tmp_path):
+    whole = torch.ones(2, dtype=torch.int64)
+    path = write_nvidia_pickle(tmp_path / "a.pkl", small_tensors(), replaced={BIAS: whole})
+    with pytest.raises(NetworkError, match=r"asks for torch\.LongStorage"):
+        load_network(path)
+
+
+def test_one_storage_under_thousands_of_names_does_not_fill_the_memory(tmp_path):
+    shared = torch.ones(100_000)
+    replaced = {f"synthesis.b4.more{i}": shared for i in range(50)}
+    tensors = small_tensors() | replaced
+    path = write_nvidia_pickle(tmp_path / "a.pkl", tensors, replaced=replaced)
+    with pytest.raises(NetworkError, match="take more than the file holds"):
+        load_network(path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"fc0_settings": {"activation": "relu"}}, "mapping.fc0 has another activation"),
+        ({"fc0_settings": {"bias_gain": 1.0}}, "fc0 has another learning rate multiplier"),
+        ({"fc0_settings": {"bias_gain": 1 << 2000}}, "another learning rate multiplier"),
+        ({"conv_clamp": -1}, "conv_clamp is not one positive number"),
+        ({"conv_clamp": "loud"}, "conv_clamp is not one positive number"),
+    ],
+)
+def test_settings_that_the_synthesis_does_not_follow_are_refused(tmp_path, arguments, message):
+    path = write_nvidia_pickle(tmp_path / "a.pkl", small_tensors(), **arguments)
+    with pytest.raises(NetworkError, match=message):
+        load_network(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"synthesis.b4.torgb.weight": torch.ones(4, 2, 1, 1)},
+            "with 4 channels, animix reads RGB",
+        ),
+        ({BIAS: torch.ones(3)}, f"{BIAS} is 3, but the other tensors call for 2"),
+        ({BIAS: torch.full((2,), torch.inf)}, f"{BIAS} holds 2 of 2 numbers that are infinite"),
+        ({"synthesis.input.freqs": torch.ones(2, 2)}, "a StyleGAN3 network, which .* not read yet"),
+    ],
+)
+def test_tensors_that_do_not_fit_are_refused(tmp_path, change, message):
+    path = write_nvidia_pickle(tmp_path / "a.pkl", small_tensors() | change)
+    with pytest.raises(NetworkError, match=message):
+        load_network(path)
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        b"\x80\x04.",
+        b"\x80\x04NN.",
+        b"\x80\x04t.",
+        b"\x80\x04h\x05.",
+        b"\x80\x04K\x01K\x02a.",
+        b"\x80\x04K\x01)R.",
+        b"\x80\x04}K\x01",
+        b"\x80\x04\x8e" + b"\xff" * 8 + b"x.",
+        b"\x80\x04\x8e" + b"\xff" * 7 + b"\x00x.",
+    ],
+)
+def test_damaged_programs_end_in_an_error(program):
+    with pytest.raises(NetworkError, match="the pickle is damaged or cut short"):
+        read_pickle(io.BytesIO(program))
+
+
+def test_a_key_nested_deeply_in_itself_is_refused_at_once():
+    # Hashing this tuple, as a dictionary would, takes 2 to the power of 80 steps.
+    tuples = b")q\x00" + b"h\x00\x86q\x00" * 80
+    with pytest.raises(NetworkError, match="damaged"):
+        read_pickle(io.BytesIO(b"\x80\x04}" + tuples + b"Ns."))
+
+
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(data=st.data())
+def test_a_damaged_byte_or_a_cut_never_ends_in_anything_but_an_error_of_ours(tmp_path, data):
+    path = tmp_path / "a.pkl"
+    whole = tmp_path / "whole.pkl"
+    if not whole.exists():
+        write_nvidia_pickle(whole, small_tensors(img_resolution=4))
+    content = bytearray(whole.read_bytes())
+    for _ in range(data.draw(st.integers(1, 3))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    if data.draw(st.booleans()):
+        del content[data.draw(st.integers(0, len(content) - 1)) :]
+    path.write_bytes(content)
+    try:
+        network = load_network(path)
+    except NetworkError as exc:
+        assert str(exc).startswith(str(path))
+    else:
+        assert network.img_resolution == 4

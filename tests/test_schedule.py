@@ -1,0 +1,284 @@
+"""A timeline and the facts of its networks become one row a frame."""
+
+import csv
+import io
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from animix.errors import OptionError, TimelineError
+from animix.networks.facts import Layer, NetworkFacts
+from animix.sampling import make_schedule
+from animix.schedule import Column, write_csv
+from animix.timeline.reader import read_timeline
+
+
+def facts(img_resolution=32, c_dim=0):
+    names = [("b4.const", 4), ("b4.conv1", 4)]
+    for resolution in (2**k for k in range(3, img_resolution.bit_length())):
+        names += [(f"b{resolution}.conv0", resolution), (f"b{resolution}.conv1", resolution)]
+    return NetworkFacts(
+        kind="stylegan2",
+        architecture="skip",
+        img_resolution=img_resolution,
+        z_dim=16,
+        c_dim=c_dim,
+        w_dim=16,
+        num_ws=len(names),
+        layers=tuple(Layer(name, resolution, ()) for name, resolution in names),
+        num_parameters=0,
+    )
+
+
+def schedule_of(text, *, snapshots=None, img_resolution=32, c_dim=0):
+    """The schedule of a timeline; ``snapshots`` says how many each network has, else one."""
+    timeline = read_timeline(text, "reel.yaml")
+    counts = snapshots or {}
+    columns = [
+        Column(name, number, counts.get(name, 1))
+        for name in dict.fromkeys(layer.network for layer in timeline.blend)
+        for number in range(1, counts.get(name, 1) + 1)
+    ]
+    return make_schedule(timeline, facts(img_resolution, c_dim), columns)
+
+
+TWO = "networks: {a: a.pkl, top: top.pkl}\n"
+ONE = "networks: {a: a.pkl}\n"
+
+
+def mistakes_of(text, **settings):
+    with pytest.raises(TimelineError) as caught:
+        schedule_of(text, **settings)
+    return caught.value.mistakes
+
+
+def test_the_smallest_timeline_has_the_defaults():
+    schedule = schedule_of(TWO + "duration: 6s\nlatents: [3, 17, 42]\n")
+    row = schedule.row(0)
+    assert (schedule.num_frames, schedule.fps, schedule.clip.loop) == (180, 30, True)
+    assert (row.psi == 0.7).all()
+    assert row.latents == ((3, 1.0),)
+    assert (row.mix == [[0, 1]] * 8).all()
+    assert row.noise.kind == "fixed"
+
+
+def test_swap_alpha_and_snapshot_are_keyframed_together():
+    schedule = schedule_of(
+        TWO
+        + "duration: 4s\nfps: 10\n"
+        + "blend: {swap: {0s: none, 1s: 16, 2s: all, end: none}, alpha: {0s: 1, 2s: 0.5, end: 1},"
+        + " snapshot: {0s: 0, 2s: last, end: 0}}\n",
+        snapshots={"top": 3},
+    )
+    assert (schedule.row(0).mix == [[1, 0, 0, 0]] * 8).all()
+    assert (schedule.row(20).mix == [[0.5, 0, 0, 0.5]] * 8).all()
+    at_swap = schedule.row(10).mix
+    assert (at_swap[:4] == [1, 0, 0, 0]).all()
+    assert (at_swap[4:, 1:3] > 0).any()
+    assert at_swap.sum(1) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("img_resolution", [8, 32, 256])
+@pytest.mark.parametrize("take", ["high", "low"])
+@pytest.mark.parametrize("width", [0.5, 1, 3])
+def test_all_and_none_fit_networks_of_any_size(img_resolution, take, width):
+    schedule = schedule_of(
+        TWO + f"duration: 2s\nblend: {{swap: {{0s: all hold, 1s: none hold}}, take: {take}, "
+        f"width: {width}}}\n",
+        img_resolution=img_resolution,
+    )
+    assert (schedule.row(0).mix[:, 1] == 1).all()
+    assert (schedule.row(30).mix[:, 1] == 0).all()
+
+
+def test_alpha_by_resolution_rules_the_layers_of_its_range():
+    schedule = schedule_of(TWO + "duration: 1s\nblend: {alpha: {4..8: 0.25, 32..: 1}}\n")
+    assert schedule.row(0).mix[:, 1].tolist() == [0.25] * 4 + [0] * 2 + [1] * 2
+
+
+def test_truncation_by_resolution_is_a_cutoff():
+    schedule = schedule_of(ONE + "duration: 1s\ntruncation: {4..8: 0.5}\n")
+    # conv1 of 4 px, both of 8 px, both of 16 and 32 px, and the last torgb.
+    assert schedule.row(0).psi.tolist() == [0.5] * 3 + [1] * 5
+
+
+@pytest.mark.parametrize(
+    ("loop", "latents", "at", "weights"),
+    [
+        ("auto", "[5, 6, 7, 8]", 10, {6: 1}),
+        ("auto", "[5, 6, 7, 8]", 30, {8: 1}),
+        ("false", "[5, 6, 7, 8, 9]", 39, {9: 1}),
+        ("auto", "{seeds: [5, 6], every: 1s}", 20, {5: 1}),
+        ("false", "{seeds: [5, 6], every: 1s}", 30, {6: 1}),
+        ("auto", "{0s: 5, 1s: 6 hold, 3s: 5}", 29, {6: 1}),
+        ("auto", "{seeds: [5, 6], path: linear}", 5, {5: 0.75, 6: 0.25}),
+    ],
+)
+def test_latents_are_where_they_are_meant_to_be(loop, latents, at, weights):
+    schedule = schedule_of(ONE + f"duration: 4s\nfps: 10\nloop: {loop}\nlatents: {latents}\n")
+    assert dict(schedule.row(at).latents) == pytest.approx(weights)
+
+
+def test_seeds_without_a_loop_end_at_the_last_seed_on_the_last_frame():
+    schedule = schedule_of(ONE + "duration: 2s\nloop: false\nlatents: [1, 2, 3]\n")
+    assert dict(schedule.row(0).latents) == {1: 1.0}
+    assert dict(schedule.row(59).latents) == pytest.approx({3: 1.0})
+
+
+def test_every_seed_of_a_run_on_path_begins_the_way_to_the_next():
+    schedule = schedule_of(
+        ONE + "duration: 3s\nfps: 10\nloop: false\nlatents: {seeds: [1, 2], every: 2s}\n"
+    )
+    last = dict(schedule.row(29).latents)
+    assert last[2] > 0.3
+    assert last[1] > 0.3
+
+
+def test_latents_in_z_go_by_slerp():
+    schedule = schedule_of(ONE + "duration: 2s\nlatents: {seeds: [1, 2], space: z}\n")
+    middle = dict(schedule.row(15).latents)
+    assert middle[1] == pytest.approx(middle[2])
+    assert sum(middle.values()) > 1.2
+
+
+def test_classes_mix_between_keys():
+    schedule = schedule_of(ONE + "duration: 2s\nfps: 10\nlabel: {0s: 0, 1s: 2, end: 0}\n", c_dim=3)
+    assert schedule.row(0).labels == ((0, 1.0),)
+    assert dict(schedule.row(5).labels) == pytest.approx({0: 0.5, 2: 0.5})
+
+
+def test_random_noise_is_a_function_of_time():
+    text = ONE + "duration: 2s\nnoise: random\n"
+    slow, fast = schedule_of(text + "fps: 10\n"), schedule_of(text + "fps: 20\n")
+    assert slow.row(3).noise == fast.row(6).noise
+    assert slow.row(3).noise != slow.row(4).noise
+
+
+def test_looped_noise_returns_after_its_period():
+    schedule = schedule_of(ONE + "duration: 4s\nfps: 10\nnoise: {loop: 2s}\n")
+    assert [schedule.row(frame).noise.turn for frame in (0, 5, 20, 25)] == [0, 0.25, 0, 0.25]
+    assert schedule.clip.loop
+
+
+LOOPS = {
+    "constant": ("", True, "every track meets itself"),
+    "a closed track": ("truncation: {0%: 0.5, 50%: 1, 100%: 0.5}", True, "meets itself"),
+    "keys inside lead through the seam": ("truncation: {1s: 0.5, 2s: 1}", True, "meets itself"),
+    "an open track": ("truncation: {0%: 0.5, 100%: 1}", False, "truncation is 1 at the end"),
+    "open latents": ("latents: {0s: 3, end: 4}", False, "latents are at 4 at the end"),
+    "the same seed at both ends": ("latents: {0s: 3, 2s: 4, end: 3}", True, "meets itself"),
+    "noise that does not divide": ("noise: {loop: 3s}", False, "does not divide"),
+    "said so": ("loop: false", False, "loop: false"),
+}
+
+
+@pytest.mark.parametrize("name", LOOPS)
+def test_the_loop_is_decided_and_explained(name):
+    line, loops, reason = LOOPS[name]
+    schedule = schedule_of(ONE + f"duration: 4s\n{line}\n")
+    assert schedule.clip.loop is loops
+    assert reason in schedule.loop_reason
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("truncation: {0%: 0.5, 100%: 1}", "seam: truncation is 1 at the end but 0.5"),
+        ("frame: {zoom: {0s: 1, end: 2}}", "seam: zoom is 2 at the end"),
+        ("latents: {0s: 3, end: 4}", "seam: the latents are at 4 at the end but at 3"),
+        ("noise: {loop: 3s}", "seam: the noise"),
+    ],
+)
+def test_a_loop_that_was_asked_for_and_does_not_close_fails(line, message):
+    mistakes = mistakes_of(ONE + f"duration: 4s\nloop: true\n{line}\n")
+    assert [message in mistake.message for mistake in mistakes] == [True]
+    assert mistakes[0].mark.line == 4
+
+
+def test_a_swap_seam_is_told_in_octaves():
+    mistakes = mistakes_of(TWO + "duration: 4s\nloop: true\nblend: {swap: {0s: 8, end: 16}}\n")
+    assert "swap of top is 16 at the end but 8 at the start (a jump of one octave)" in str(
+        mistakes[0]
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("blend: {swap: 128}", "128 is above 64"),
+        ("blend: {snapshot: 4}", "4 is above 2"),
+        ("blend: [a: {snapshot: 0}, top]", "the least is 1"),
+        ("blend: {swap: {0s: 8, 2s..end every 1s: 8 -> 100}}", "100 is above 64"),
+        ("label: 0", "a has no classes"),
+        ("latents: {seeds: [me.npz], space: z}", "lies in W, not in z"),
+        ("truncation: {1s: 0.5, 50%: 0.7, 2s: 0.8}", "two keys at one instant"),
+    ],
+)
+def test_what_the_networks_can_not_do_fails(line, message):
+    mistakes = mistakes_of(TWO + f"duration: 4s\n{line}\n", snapshots={"top": 2})
+    assert any(message in mistake.message for mistake in mistakes), mistakes
+
+
+@pytest.mark.parametrize("line", ["", "label: 7"])
+def test_a_conditional_network_needs_a_class_that_it_has(line):
+    mistakes = mistakes_of(ONE + f"duration: 4s\n{line}\n", c_dim=5)
+    assert "a" in mistakes[0].message
+    assert "0 to 4" in mistakes[0].hint
+
+
+def test_all_that_the_networks_can_not_do_is_told_at_once():
+    text = TWO + "duration: 4s\nlabel: 2\nblend: {swap: 999, snapshot: 9}\nloop: true\n"
+    text += "truncation: {0s: 1, end: 0}\n"
+    assert len(mistakes_of(text)) == 4
+
+
+@pytest.mark.parametrize(
+    ("loop", "at", "frame"),
+    [
+        ("auto", "0", 0),
+        ("auto", "1s", 10),
+        ("auto", "1.09s", 10),
+        ("auto", "50%", 20),
+        ("auto", "end", 0),
+        ("false", "end", 39),
+        ("false", "100%", 39),
+        ("false", "4s", 39),
+        ("auto", "end - 1f", 39),
+    ],
+)
+def test_the_frame_on_the_screen_at_a_time(loop, at, frame):
+    assert schedule_of(ONE + f"duration: 4s\nfps: 10\nloop: {loop}\n").frame_at(at) == frame
+
+
+@pytest.mark.parametrize("at", ["5s", "start - 1s", "half", "3", "", "1e999s", "end + 1s"])
+def test_a_time_outside_the_clip_or_none_at_all_fails(at):
+    with pytest.raises(OptionError, match="--at"):
+        schedule_of(ONE + "duration: 4s\n").frame_at(at)
+
+
+@pytest.mark.parametrize("index", [-1, 120])
+def test_a_frame_outside_the_clip_fails(index):
+    with pytest.raises(OptionError, match="frames 0 to 119"):
+        schedule_of(ONE + "duration: 4s\n").row(index)
+
+
+def test_keys_keep_their_place_at_any_frame_rate():
+    text = TWO + "duration: 2s\nblend: {swap: {0s: none, 1s: 8 linear, end: none}}\n"
+    at_24, at_60 = schedule_of(text + "fps: 24\n"), schedule_of(text + "fps: 60\n")
+    for seconds in (0.5, 1, 1.25):
+        slow, fast = at_24.row(int(24 * seconds)), at_60.row(int(60 * seconds))
+        assert slow.mix == pytest.approx(fast.mix, abs=1e-12)
+        assert dict(slow.latents) == pytest.approx(dict(fast.latents))
+
+
+def test_the_csv_holds_every_frame_with_its_mix():
+    schedule = schedule_of(TWO + "duration: 1s\nfps: 24000/1001\nblend: {alpha: 0.25}\n")
+    stream = io.StringIO()
+    write_csv(schedule, stream)
+    rows = list(csv.DictReader(io.StringIO(stream.getvalue())))
+    assert len(rows) == schedule.num_frames == 24
+    assert float(rows[1]["time_seconds"]) == float(Fraction(1001, 24000))
+    assert float(rows[5]["b8.conv1 top"]) == 0.25
+    mix = np.array([float(rows[5][f"{layer.name} a"]) for layer in schedule.facts.layers])
+    assert (mix == 0.75).all()
