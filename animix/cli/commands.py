@@ -25,7 +25,7 @@ app = typer.Typer(
 )
 
 Timeline = Annotated[Path, typer.Argument(metavar="FILE", help="A timeline (YAML).")]
-Timelines = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Timelines (YAML).")]
+Timelines = Annotated[list[Path], typer.Argument(metavar="FILE", help="Timelines (YAML).")]
 Output = Annotated[Path | None, typer.Option("--output", "-o", help="Where the result goes.")]
 Device = Annotated[str | None, typer.Option(help="cuda, cuda:N, mps or cpu; else the best.")]
 Settings = Annotated[
@@ -203,7 +203,7 @@ def seeds(
 @app.command()
 def new(
     networks: Annotated[
-        list[Path], typer.Argument(metavar="NETWORK...", help="Checkpoints, snapshots included.")
+        list[Path], typer.Argument(metavar="NETWORK", help="Checkpoints, snapshots included.")
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")] = Path(
         "timeline.yaml"

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from animix.errors import NetworkError
 from animix.networks.network import Network
 from animix.networks.nvidia_pickle import read_nvidia_pickle
 from animix.networks.safetensors import read_safetensors
-from animix.networks.stylegan2 import laid_out
 
 
 def _is_safetensors(head: bytes) -> bool:
@@ -58,12 +57,11 @@ def load_network(path: str | Path) -> Network:
     """
     path = Path(path)
     try:
-        network = _format(path).read(path)
+        return _format(path).read(path)
     except NetworkError as exc:
         raise NetworkError(f"{path}: {exc}") from exc
     except OSError as exc:
         raise NetworkError(f"{path}: it can't be read ({exc.strerror})") from exc
-    return replace(network, tensors=laid_out(network.tensors))
 
 
 def _format(path: Path) -> Format:

@@ -16,14 +16,15 @@ from animix.errors import Mark, Mistake
 from animix.timeline import surprises
 from animix.timeline.misread import quoted
 from animix.timeline.nodes import Broken, Mapping, Node, Scalar, Sequence
+from animix.timeline.reading import MOST_MISTAKES
 
 MOST_CHARACTERS = 1 << 20
 MOST_NODES = 100_000
 """Nodes of a document with its aliases written out: a billion laughs end here."""
 DEEPEST = 40
-MOST_MISTAKES = 100
 
 _LINE_BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")  # what YAML counts as lines
+_COMMENT = re.compile(r"\s*(#.*)")
 _NOT_PRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's parser is ten times as fast
 
@@ -123,7 +124,9 @@ class _Builder:
             mark = self.mark_of(event)
             self.report(mark, f"tags such as {quoted(tag)} are not read", "leave it out")
         if isinstance(event, yaml.ScalarEvent):
-            self.add(self.scalar(event), event.anchor)
+            scalar = self.scalar(event)
+            self.count(1, scalar.mark)
+            self.add(scalar, event.anchor)
         elif isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
             is_mapping = isinstance(event, yaml.MappingStartEvent)
             mark, flow = self.mark_of(event), bool(event.flow_style)
@@ -134,14 +137,12 @@ class _Builder:
         elif isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
             closed = self.stack.pop()
             node = self.mapping(closed) if closed.is_mapping else self.sequence(closed)
-            self.num_nodes -= closed.num_nodes  # add counts them again, as part of the parent
             self.add(node, closed.anchor, closed.num_nodes, closed.depth)
         elif isinstance(event, yaml.AliasEvent):
             self.alias(event)
 
     def add(self, node: Node, anchor: str | None, num_nodes: int = 1, depth: int = 1) -> None:
         """Put a finished node into what is open."""
-        self.count(num_nodes, node.mark)
         if anchor is not None:
             self.anchors[anchor] = node, num_nodes, depth
         if not self.stack:
@@ -165,6 +166,7 @@ class _Builder:
             node, num_nodes, depth = self.anchors[name]
             if len(self.stack) + depth > DEEPEST:
                 self.refuse(mark, f"is nested more than {DEEPEST} levels deep")
+            self.count(num_nodes, mark)
             self.add(node, None, num_nodes, depth)
         elif any(name == opened.anchor for opened in self.stack):
             self.refuse(mark, f"*{name} stands inside what it is a name for")
@@ -181,8 +183,8 @@ class _Builder:
             text = ""
         comment = ""
         if not text:
-            rest = self.lines[mark.line - 1][mark.column - 1 :] if mark.text else ""
-            comment = rest.strip() if rest.strip().startswith("#") else ""
+            found = _COMMENT.match(mark.text, mark.column - 1)
+            comment = found[1] if found else ""
         return Scalar(text, mark, not event.style, comment)
 
     def mapping(self, closed: _Open) -> Mapping | Broken:

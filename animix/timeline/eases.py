@@ -54,7 +54,10 @@ def parse_ease(text: str) -> Ease:
         if any(name.startswith(known) for known in (*_WITH_NUMBERS, "cubic-bezier")):
             hint = f"write it with spaces: {_SHAPES['steps' if 'steps' in name else 'bezier']}"
         else:
-            hint = suggestion(name, EASES) or "eases are listed in docs/timeline.md"
+            hint = (
+                suggestion(name, EASES)
+                or "eases: linear, hold, smooth, ease, sine-in-out, steps 4, …"
+            )
         raise Misread(f"unknown ease {quoted(name)}", hint, **where)
     try:
         numbers = tuple(parse_number(word) for word in words)

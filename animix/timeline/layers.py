@@ -34,8 +34,8 @@ def read_blend(
     if isinstance(node, Mapping):
         return _short(reading, node, names)
     if not isinstance(node, Sequence):
-        reading.scalar(node, "blend", "a list of layers")
-        reading.note(node.mark, "blend is a list of layers, found a text", _LIST)
+        if reading.scalar(node, "blend", "a list of layers") is not None:
+            reading.note(node.mark, "blend is a list of layers, found a text", _LIST)
         return ()
     layers: list[BlendLayer] = []
     for item in node.items:

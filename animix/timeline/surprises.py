@@ -13,6 +13,7 @@ from animix.timeline.nodes import Broken, Node, Scalar
 
 _NO_SPACE = re.compile(r"\s*(?:- )?([A-Za-z0-9_.%-]+):(\S.*)")
 _HASH = re.compile(r"(?:^|[\s,\[{])(#\w+)")
+_COLON = re.compile(r"\s*:")
 _FOUND = re.compile(r", but (?:got|found) .*|found unexpected end of stream")
 
 
@@ -56,7 +57,7 @@ def cleaned(error: yaml.YAMLError, lines: Sequence[str]) -> tuple[tuple[int, int
     return at, f"this is no YAML: {_FOUND.sub('', problem)}", ""
 
 
-def place(mark: yaml.Mark | object | None) -> tuple[int, int]:
+def place(mark: object) -> tuple[int, int]:
     """Line and column of a parser's mark, counted from 0."""
     return getattr(mark, "line", 0), getattr(mark, "column", 0)
 
@@ -96,7 +97,7 @@ def split_values(
 
 
 def split_items(items: Sequence[Node]) -> tuple[list[Mistake], list[Node]]:
-    """The items of a ``[…]``, those put together that a comma inside brackets took apart."""
+    """The items of a ``[…]``; one that a comma inside its brackets took apart is Broken."""
     mistakes: list[Mistake] = []
     kept: list[Node] = []
     pieces: list[Scalar] = []
@@ -122,7 +123,7 @@ def _is_bare(key: Scalar, value: Node) -> bool:
     if not (isinstance(value, Scalar) and value.is_empty and not value.text):
         return False
     end = key.mark.column - 1 + key.mark.width
-    return not key.mark.text[end:].lstrip().startswith(":")
+    return _COLON.match(key.mark.text, end) is None
 
 
 def _split(pieces: Sequence[Scalar], where: str) -> Mistake:

@@ -17,6 +17,9 @@ MUSICAL = ("b", "beat", "beats", "bar", "bars")
 LOOKS = "times look like 2s, 250ms, 12f, 50%, 1:30.5, start, end - 1s"
 LENGTHS = "lengths look like 2s, 250ms, 12f, 1:30.5"
 
+LONGEST = 200
+"""Characters; no time is longer, and patterns that backtrack get no more to chew on."""
+
 # Bounded digits and no exponent: a hostile 1e999999999s must cost nothing.
 _TERM = re.compile(
     r"\s*(?P<sign>[+-]?)\s*(?P<term>"
@@ -38,6 +41,8 @@ def parse_time(text: str, fps: Fraction) -> Time:
     (Fraction(90, 1), Fraction(7, 30))
     """
     seconds = end_share = Fraction(0)
+    if len(text) > LONGEST:
+        raise Misread(f"{quoted(text)} is not a time", LOOKS)
     position = 0
     while position < len(text) or position == 0:
         term = _TERM.match(text, position)

@@ -17,7 +17,7 @@ from animix.timeline.misread import Misread, not_yet, quoted, suggestion
 from animix.timeline.nodes import Broken, Mapping, Node, Scalar
 from animix.timeline.numbers import parse_number, parse_whole
 from animix.timeline.reading import Reading
-from animix.timeline.times import parse_length, parse_time
+from animix.timeline.times import LONGEST, parse_length, parse_time
 
 MOST_KEYS = 20_000
 """Keys of one track, repetitions counted."""
@@ -93,12 +93,8 @@ def read_tracks(
         return instead
     name = quantities[0].name
     if not isinstance(node, Mapping):
-        scalar = reading.scalar(node, name, "a value or a map of times to values")
-        stop = (
-            None
-            if scalar is None
-            else reading.parse(scalar, partial(parse_constant, quantities=quantities))
-        )
+        parser = partial(parse_constant, quantities=quantities)
+        stop = reading.read(node, name, "a value or a map of times to values", parser)
         if stop is None:
             return instead
         return tuple(q.constant(v, node.mark) for q, v in zip(quantities, stop.values, strict=True))
@@ -228,7 +224,7 @@ def _parse_values(
 
 def _parse_place(text: str, fps: Fraction) -> tuple[Time, tuple[Time, Fraction] | None]:
     """The time of a key; for ``FROM..TO every STEP`` FROM, and TO with STEP."""
-    every = _EVERY.fullmatch(text)
+    every = _EVERY.fullmatch(text) if len(text) <= LONGEST else None
     if every is None:
         if ".." in text and not re.search("[a-z%]", text):
             raise Misread(f"{quoted(text)} are resolutions, and times are expected here")

@@ -1,0 +1,27 @@
+"""Marked tests, and nothing random that leaks from one test into the next."""
+
+import os
+
+import hypothesis
+import pytest
+import torch
+
+hypothesis.settings.register_profile("animix", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("animix")
+
+
+def pytest_collection_modifyitems(items):
+    # A machine that is meant to test the GPU must not pass by skipping.
+    if torch.cuda.is_available() or os.environ.get("ANIMIX_REQUIRE_GPU"):
+        return
+    for item in items:
+        if item.get_closest_marker("gpu"):
+            item.add_marker(pytest.mark.skip(reason="no CUDA here"))
+
+
+@pytest.fixture(autouse=True)
+def same_global_random_state():
+    """animix draws from generators of its own: a test that moves the global one fails."""
+    before = torch.random.get_rng_state()
+    yield
+    assert torch.equal(before, torch.random.get_rng_state())

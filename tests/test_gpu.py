@@ -1,0 +1,115 @@
+"""On CUDA everything is as on the CPU, within float32's rounding, and frames are as pure."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import animix
+from animix.engine.device import exact
+from animix.film import encode, open_film, parse_frames
+from animix.timeline.reader import load_timeline
+from animix.video.mp4 import count_frames
+from tests.tiny import relative_of, tiny_tensors, write_tensors
+
+
+pytestmark = pytest.mark.gpu
+
+GOLDEN = Path(__file__).parent / "golden"
+CUDA = torch.device("cuda")
+
+REEL = """
+networks: {faces: faces.safetensors, art: "art-*.safetensors"}
+duration: 2s
+fps: 10
+size: 96x128
+latents: [3, 17]
+noise: {loop: 1s}
+frame: {zoom: {0%: 1, 50%: 1.3, 100%: 1}, rotate: {0%: 0, 50%: 9, 100%: 0}}
+blend: {swap: {0%: none, 50%: 8, 100%: none}, snapshot: {0%: first, 50%: last, 100%: first}}
+"""
+
+
+def relative_error(found, expected):
+    return float(np.abs(found.cpu().numpy() - expected).max() / np.abs(expected).max())
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder with a base, a run of forty snapshots and a timeline."""
+    tensors, metadata = tiny_tensors(img_resolution=64, channels=64)
+    write_tensors(tmp_path / "faces.safetensors", tensors, metadata)
+    for number in range(40):
+        relative = relative_of(tensors, amount=0.01 * number, seed=number)
+        write_tensors(tmp_path / f"art-{number}.safetensors", relative, metadata)
+    (tmp_path / "reel.yaml").write_text(REEL)
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ["sg2-a", "sg2-a-tuned", "sg2-cond"])
+def test_golden_networks_give_their_recorded_pictures(name):
+    network = animix.load_network(GOLDEN / f"{name}.pkl").to(CUDA)
+    recorded = np.load(GOLDEN / f"{name}.npz")
+    label = recorded["c"] if network.c_dim else None
+    with exact(CUDA):
+        ws = network.mapping(recorded["z"], label)
+        assert relative_error(ws, recorded["w"]) < 1e-4
+        assert relative_error(network.synthesis(ws), recorded["image"]) < 1e-4
+        no_noise = network.synthesis(ws, noise="none")
+        assert relative_error(no_noise, recorded["image_no_noise"]) < 1e-4
+
+
+@pytest.mark.parametrize("name", ["blend-swap16", "blend-ramp"])
+def test_golden_blends_give_their_recorded_pictures(name):
+    networks = [
+        animix.load_network(GOLDEN / f"{part}.pkl").to(CUDA) for part in ("sg2-a", "sg2-a-tuned")
+    ]
+    recorded = np.load(GOLDEN / f"{name}.npz")
+    shares = dict(
+        zip(recorded["coef_resolutions"].tolist(), recorded["coef"].tolist(), strict=True)
+    )
+    upper = np.array([shares[layer.resolution] for layer in networks[0].layers])
+    with exact(CUDA):
+        mixed = animix.blend(networks, np.stack([1 - upper, upper], axis=1))
+        assert relative_error(mixed.synthesis(recorded["w"]), recorded["image"]) < 1e-4
+
+
+def test_a_frame_is_the_same_whichever_way_it_is_asked(folder):
+    timeline = load_timeline(folder / "reel.yaml")
+    whole = open_film(timeline, device="cuda")
+    pictures = [whole.canvas(index).cpu() for index in range(20)]
+    pixels = [whole.yuv420(index).tobytes() for index in range(20)]
+    for index in (13, 7, 0):
+        alone = open_film(timeline, device="cuda")
+        assert torch.equal(alone.canvas(index).cpu(), pictures[index])
+        assert alone.yuv420(index).tobytes() == pixels[index]
+
+
+def test_the_cpu_paints_the_same_within_rounding(folder):
+    timeline = load_timeline(folder / "reel.yaml")
+    on_cuda, on_cpu = open_film(timeline, device="cuda"), open_film(timeline, device="cpu")
+    for index in (0, 5, 10):
+        expected = on_cpu.canvas(index).numpy()
+        assert relative_error(on_cuda.canvas(index), expected) < 1e-4
+        levels = on_cuda.yuv420(index).astype(int) - on_cpu.yuv420(index)
+        assert np.abs(levels).max() <= 1
+
+
+def test_forty_snapshots_take_the_memory_of_few(folder):
+    film = open_film(load_timeline(folder / "reel.yaml"), device="cuda")
+    one = sum(tensor.nbytes for tensor in film.engine.home.tensors.values())
+    torch.cuda.reset_peak_memory_stats()
+    for index in range(20):
+        film.canvas(index)
+    # Base, two neighbours, one on its way, the mix itself, the home network, and activations.
+    assert len(film.engine.shelf) <= 3
+    assert torch.cuda.max_memory_allocated() < 12 * one
+
+
+def test_a_film_is_encoded_from_cuda(folder):
+    film = open_film(load_timeline(folder / "reel.yaml"))
+    assert film.engine.device.type == "cuda"
+    target = folder / "reel.mp4"
+    list(encode(film, target, frames=parse_frames("3..9", 20)))
+    assert count_frames(target) == 7

@@ -1,0 +1,99 @@
+from fractions import Fraction
+
+import pytest
+
+from animix.errors import TimelineError
+from animix.timeline.keyframes import Ease
+from animix.timeline.reader import read_timeline
+
+MOST = 2**32 - 1
+HEAD = "networks: {faces: ffhq.pkl}\nduration: 6s\n"
+
+
+def latents(text):
+    return read_timeline(f"{HEAD}latents: {text}\n", "reel.yaml").latents
+
+
+def sources(text):
+    return [key.source for key in latents(text).keys]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("[3, 17, 42]", [3, 17, 42]),
+        ("3", [3]),
+        ("[3, a.npz, 'my b.npy', c.pt, 4294967295]", [3, "a.npz", "my b.npy", "c.pt", MOST]),
+        ("{seeds: [11, 42]}", [11, 42]),
+        ("{seeds: 7}", [7]),
+        ("[1..4, 9]", [1, 2, 3, 4, 9]),
+        ("[012]", [12]),
+        ("{every: 2s}", [0]),
+    ],
+)  # fmt: skip
+def test_seeds_and_files_in_order(text, expected):
+    assert sources(text) == expected
+    assert latents(text).track is None
+
+
+def test_without_latents_the_path_stands_at_seed_0():
+    path = read_timeline(HEAD, "reel.yaml").latents
+    assert ([key.source for key in path.keys], path.every, path.space, path.path) == (
+        [0],
+        None,
+        "w",
+        "spline",
+    )
+
+
+def test_options_of_a_list():
+    path = latents("{seeds: [1, 2 hold], every: 1.5s, ease: sine-in-out, path: linear}")
+    assert path.every == Fraction(3, 2)
+    assert [key.ease for key in path.keys] == [Ease("sine-in-out"), Ease("hold")]
+    assert (path.space, path.path) == ("w", "linear")
+    assert latents("{seeds: [1], space: z}").space == "z"
+
+
+def test_latents_at_times_are_indices_into_the_keys():
+    path = latents("{0s: 3, 2s: 'my face.npz ease-in', end: 3, 3s..5s every 1s: 8}")
+    assert [key.source for key in path.keys] == [3, "my face.npz", 3, 8]
+    assert [key.value for key in path.track.keys] == [0, 1, 2]
+    assert path.track.keys[1].ease == path.keys[1].ease == Ease("ease-in")
+    assert path.track.repeats[0].value == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "column", "message", "hint"),
+    [
+        ("[3, -2]", 14, '"-2" is no seed', "0 to 4294967295"),
+        ("[4294967296]", 11, '"4294967296" is no seed', "0 to 4294967295"),
+        ("[1.5]", 11, '"1.5" is no latent', "a seed from 0"),
+        ("[me.png]", 11, '"me.png" is no latent', ".npz, .npy or .pt"),
+        ("[.nan]", 11, '".nan" is no latent', ""),
+        ("[3 ease-inn]", 13, 'unknown ease "ease-inn"', 'did you mean "ease-in"?'),
+        ("[[3]]", 11, "found a list", ""),
+        ("[]", 10, "latents has no seeds", ""),
+        ("[9..1]", 11, '"9..1" is no range of seeds', ""),
+        ("[0..4294967295]", 11, "is no range of seeds", ""),
+        ("=3", 10, "expressions (=…) are planned", ""),
+        ("{seeds: [3], spaec: w}", 23, 'unknown key "spaec"', 'did you mean "space"?'),
+        ("{seeds: [3], every: 50%}", 30, '"50%" is a place in the clip', "lengths look"),
+        ("{seeds: [3], every: 2}", 30, "2 needs a unit", "write 2s"),
+        ("{seeds: [3], space: z, path: spline}", 39, "a path in z goes by slerp", "leave path out"),
+        ("{seeds: [3], ease: foo}", 29, 'unknown ease "foo"', ""),
+        ("{seeds: [3], speed: 2}", 23, "speed is planned but not available yet", ""),
+        ("{seeds: [3], even: true}", 23, "even is planned but not available yet", ""),
+        ("{seeds: [3], edits: []}", 23, "edits is planned but not available yet", ""),
+        ("{0s: 3, 2s: 4, space: z}", 25, '"space" is an option among the times', ""),
+        ("{4..32: 3, 64..: 4}", 10, "latents by resolution are planned but", ""),
+        ("{0s: 3 -> 4}", 17, 'unknown ease "->"', ""),
+        ("{0s: 3, 2: 4}", 18, '"2" is a resolution among the times', "needs a unit"),
+    ],
+)
+def test_what_is_no_path_is_a_mistake_with_its_column(text, column, message, hint):
+    with pytest.raises(TimelineError) as caught:
+        latents(text)
+    (found,) = caught.value.mistakes
+    assert (found.mark.line, found.mark.column) == (3, column)
+    assert message in found.message
+    assert hint in found.hint
