@@ -117,6 +117,7 @@ def test_a_million_frames_are_quick_and_vectorised():
     [
         ("ease-inn", 'unknown ease "ease-inn"', 'did you mean "ease-in"?'),
         ("Linear", 'unknown ease "Linear"', 'did you mean "linear"?'),
+        ("", 'unknown ease ""', "sine-in-out"),
         ("xyz", 'unknown ease "xyz"', "sine-in-out"),
         ("linear 2", 'linear takes nothing after it, found "2"', ""),
         (

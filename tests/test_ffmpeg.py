@@ -13,7 +13,6 @@ from fractions import Fraction
 from pathlib import Path
 
 import imageio_ffmpeg
-import mp4
 import numpy as np
 import pytest
 import torch
@@ -21,6 +20,7 @@ import torch
 from animix.engine.pixels import to_yuv420
 from animix.errors import EncodeError, OptionError
 from animix.video.ffmpeg import Encoder, EncoderSettings, find_ffmpeg
+from tests import mp4
 
 SMALL = EncoderSettings(64, 48, Fraction(30), preset="ultrafast")
 GREY = bytes([126]) * SMALL.frame_bytes

@@ -13,7 +13,6 @@ from animix.timeline.reader import load_timeline
 from animix.video.mp4 import count_frames
 from tests.tiny import relative_of, tiny_tensors, write_tensors
 
-
 pytestmark = pytest.mark.gpu
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -188,6 +188,8 @@ def test_frames_are_counted_exactly_halves_up(duration, fps, num_frames):
         ("extends: base.yaml", 1, "extends is planned but not available yet", ""),
         ("nettworks: {}", 1, 'unknown key "nettworks"', 'did you mean "networks"?'),
         ("zzzzz: 1", 1, 'unknown key "zzzzz"', "a timeline has title, size"),
+        ("title: ' '", 8, "title has no value", ""),
+        ("latents: {seeds: [' ']}", 19, "a latent has no value", ""),
         ("title: [a]", 8, "title is a text, found a list", ""),
     ],
 )

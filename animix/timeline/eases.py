@@ -43,7 +43,7 @@ def parse_ease(text: str) -> Ease:
     >>> parse_ease("bezier .2 0 .3 1")
     Ease(name='bezier', numbers=(0.2, 0.0, 0.3, 1.0))
     """
-    name, *words = text.split()
+    name, *words = text.split() or [""]
     where = {"offset": text.index(name), "width": len(name)}
     if name in _PLAIN:
         if words:

@@ -58,7 +58,7 @@ def parse_source(text: str) -> tuple[int | str, Ease | None]:
     refuse_expression(text)
     if match := _FILE.fullmatch(text):
         return match[1], parse_ease_at(text, match.start(2)) if match[2] else None
-    word, *rest = text.split(maxsplit=1)
+    word, *rest = text.split(maxsplit=1) or [""]
     try:
         seed = parse_whole(word)
     except Misread as misread:

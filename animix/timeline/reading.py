@@ -51,7 +51,7 @@ class Reading:
             found = "a list" if isinstance(node, Sequence) else "a map"
             self.note(node.mark, f"{name} is {expected}, found {found}")
             return None
-        if node.is_empty:
+        if node.is_empty or not node.text.strip():
             self.empty(node, name)
             return None
         return node
