@@ -96,14 +96,22 @@ def test_the_cpu_paints_the_same_within_rounding(folder):
 
 
 def test_forty_snapshots_take_the_memory_of_few(folder):
-    film = open_film(load_timeline(folder / "reel.yaml"), device="cuda")
-    one = sum(tensor.nbytes for tensor in film.engine.home.tensors.values())
-    torch.cuda.reset_peak_memory_stats()
-    for index in range(20):
-        film.canvas(index)
-    # Base, two neighbours, one on its way, the mix itself, the home network, and activations.
-    assert len(film.engine.shelf) <= 3
-    assert torch.cuda.max_memory_allocated() < 12 * one
+    few = (folder / "reel.yaml").read_text().replace("art-*", "art-[01]")
+    (folder / "few.yaml").write_text(few)
+
+    def peak_bytes(name):
+        film = open_film(load_timeline(folder / name), device="cuda")
+        torch.cuda.reset_peak_memory_stats()
+        for index in range(20):
+            film.canvas(index)
+        assert len(film.engine.shelf) <= 3
+        one = sum(tensor.nbytes for tensor in film.engine.home.tensors.values())
+        return torch.cuda.max_memory_allocated(), one
+
+    peak_bytes("few.yaml")  # cuDNN's own workspace is counted from here on
+    of_few, one = peak_bytes("few.yaml")
+    of_forty, _ = peak_bytes("reel.yaml")
+    assert of_forty < of_few + 2 * one
 
 
 def test_a_film_is_encoded_from_cuda(folder):
