@@ -158,20 +158,7 @@ def _bound(track: Track, words: Mapping[str, float], low: float, high: float) ->
     def number(value: float | str) -> float | str:
         return words.get(value, value) if isinstance(value, str) else value
 
-    def numbers(key: Keyframe) -> Keyframe:
-        arrival = None if key.arrival is None else number(key.arrival)
-        return replace(key, value=number(key.value), arrival=arrival)
-
-    repeats = tuple(
-        replace(
-            repeat,
-            value=number(repeat.value),
-            arrival=None if repeat.arrival is None else number(repeat.arrival),
-        )
-        for repeat in track.repeats
-    )
-    keys = tuple(numbers(key) for key in track.keys)
-    return replace(track, keys=keys, repeats=repeats, low=low, high=high)
+    return replace(track.with_values(number), low=low, high=high)
 
 
 def _beyond(track: Track, hint: str) -> Iterator[Mistake]:
@@ -200,9 +187,8 @@ def _latent_seam(latents: Latents, clip: Clip) -> list[Mistake]:
         return []
     # Two keys with the same seed are one place, so places are compared, not numbers of keys.
     first = {key.source: float(number) for number, key in reversed([*enumerate(latents.keys)])}
-    same = {float(number): first[key.source] for number, key in enumerate(latents.keys)}
-    keys = tuple(replace(key, value=same[float(key.value)]) for key in latents.track.keys)
-    found = seam(replace(latents.track, keys=keys), clip)
+    places = latents.track.with_values(lambda number: first[latents.keys[int(number)].source])
+    found = seam(places, clip)
     if not found:
         return []
     end, start = (latents.keys[int(number)].source for number in (found.end, found.start))

@@ -74,7 +74,7 @@ def test_help_is_quick():
         started = time.perf_counter()
         subprocess.run(command, check=True, capture_output=True)
         seconds.append(time.perf_counter() - started)
-    assert min(seconds) < 0.3
+    assert min(seconds) < 0.3  # the best of five: the machine may be busy
 
 
 def test_render_writes_a_film_and_says_where(folder, run):

@@ -15,6 +15,11 @@ MARK = Mark("reel.yaml", 1, 1)
 WORDS = {"all": 4.0, "none": 256.0}
 
 
+def numbers(track):
+    """The track with its words read as numbers."""
+    return track.with_values(lambda value: WORDS.get(value, value))
+
+
 def swap_track(keys):
     """The swap of a timeline of 6 seconds at 30 fps, written as in a file."""
     text = f"{{networks: {{a: a.pkl, b: b.pkl}}, duration: 6s, blend: {{swap: {keys}}}}}"
@@ -25,7 +30,7 @@ def swap_track(keys):
 def sampled(keys, loop=True):
     track, timeline = swap_track(keys)
     clip = timeline.clip(loop)
-    return resolve(track, clip, WORDS).sample(np.arange(clip.num_frames), clip.fps)
+    return resolve(numbers(track), clip).sample(np.arange(clip.num_frames), clip.fps)
 
 
 def alpha_track(pairs, repeats=()):
@@ -254,12 +259,12 @@ def test_repetitions_depend_on_where_the_clip_ends():
 )
 def test_the_seam_is_found_where_a_track_does_not_meet_itself(keys, met):
     track, timeline = swap_track(keys)
-    assert (seam(track, timeline.clip(True), WORDS) is None) == met
+    assert (seam(numbers(track), timeline.clip(True)) is None) == met
 
 
 def test_a_seam_is_worded_with_its_jump():
     track, timeline = swap_track("{0s: 128, 2s: 4, end: none}")
-    found = seam(track, timeline.clip(False), WORDS)
+    found = seam(numbers(track), timeline.clip(False))
     assert (found.end, found.start) == (256, 128)
     assert str(found.mistake.message) == (
         "seam: swap of b is 256 at the end but 128 at the start (a jump of one octave)"

@@ -170,8 +170,8 @@ class Curve:
         return np.where(smooth, cubic, start + way * self._eased(places))
 
 
-def resolve(track: Track, clip: Clip, words: Mapping[str, float] | None = None) -> Curve:
-    """The curve of a track in a clip; ``words`` gives the numbers of its words, such as ``all``.
+def resolve(track: Track, clip: Clip) -> Curve:
+    """The curve of a track of numbers in a clip.
 
     In a loop the way from the last key leads through the seam to the first, and a key at the end is
     a key at 0. Raises TimelineError where two keys meet at one instant or one lies before 0.
@@ -184,7 +184,7 @@ def resolve(track: Track, clip: Clip, words: Mapping[str, float] | None = None) 
     >>> resolve(track, clip).sample([0, 1, 2, 3], clip.fps).tolist()
     [64.0, 32.0, 16.0, 32.0]
     """
-    knots, at_seam = _knots(track, clip, words or {})
+    knots, at_seam = _knots(track, clip)
     if at_seam is not None:
         if knots and knots[0].time == 0:
             knots[0] = replace(knots[0], arrival=at_seam.reached)
@@ -206,9 +206,9 @@ def resolve(track: Track, clip: Clip, words: Mapping[str, float] | None = None) 
     return replace(curve, slopes=_slopes(curve))
 
 
-def seam(track: Track, clip: Clip, words: Mapping[str, float] | None = None) -> Seam | None:
+def seam(track: Track, clip: Clip) -> Seam | None:
     """Where a track would not meet itself if the clip were a loop; None if it does."""
-    knots, at_seam = _knots(track, replace(clip, loop=True), words or {})
+    knots, at_seam = _knots(track, replace(clip, loop=True))
     if at_seam is None or at_seam.yields or not knots or knots[0].time != 0:
         return None
     start = knots[0].value
@@ -217,7 +217,7 @@ def seam(track: Track, clip: Clip, words: Mapping[str, float] | None = None) -> 
 
 @dataclass(frozen=True)
 class _Knot:
-    """A key at an exact instant, its words read as numbers."""
+    """A key at an exact instant."""
 
     time: Fraction
     value: float
@@ -233,27 +233,22 @@ class _Knot:
         return self.value if self.arrival is None else self.arrival
 
 
-def _knots(
-    track: Track, clip: Clip, words: Mapping[str, float]
-) -> tuple[list[_Knot], _Knot | None]:
+def _knots(track: Track, clip: Clip) -> tuple[list[_Knot], _Knot | None]:
     """The knots of a track by time, and in a loop the one that lies at its end.
 
     Where N frames are a little shorter or longer than the duration, what lies between the two is
     the end as well.
     """
 
-    def number(value: float | str) -> float:
-        return float(words[value]) if isinstance(value, str) else float(value)
-
     end = clip.end_seconds
     edge = min(end, clip.duration_seconds)
     knots = []
     for key in track.keys:
-        arrival = None if key.arrival is None else number(key.arrival)
+        arrival = None if key.arrival is None else float(key.arrival)
         time = key.time.at(end)
-        knots.append(_Knot(time, number(key.value), arrival, key.ease, key.mark))
+        knots.append(_Knot(time, float(key.value), arrival, key.ease, key.mark))
     for repeat in track.repeats:
-        knots += _repeated(repeat, end, edge if clip.loop else end, number)
+        knots += _repeated(repeat, end, edge if clip.loop else end)
     for knot in knots:
         if knot.time < 0:
             raise TimelineError([Mistake(knot.mark, "this key lies before the start of the clip")])
@@ -266,13 +261,11 @@ def _knots(
     return met, _meeting(outer) if outer else None
 
 
-def _repeated(
-    repeat: Repeat, end: Fraction, edge: Fraction, number: Callable[[float | str], float]
-) -> Iterator[_Knot]:
+def _repeated(repeat: Repeat, end: Fraction, edge: Fraction) -> Iterator[_Knot]:
     """The keys of one Repeat, and the one on which it stops."""
     start, stop = repeat.start.at(end), repeat.stop.at(end)
-    value = number(repeat.value)
-    arrival = None if repeat.arrival is None else number(repeat.arrival)
+    value = float(repeat.value)
+    arrival = None if repeat.arrival is None else float(repeat.arrival)
     count = math.ceil((min(stop, edge) - start) / repeat.step_seconds)
     for k in range(count):
         reached = arrival if k > 0 else None

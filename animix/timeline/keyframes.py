@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Literal
+from typing import Literal, TypeVar
 
 from animix.errors import Mark
 
@@ -77,6 +77,9 @@ class Repeat:
     mark: Mark
 
 
+Key = TypeVar("Key", Keyframe, Repeat)
+
+
 @dataclass(frozen=True)
 class Track:
     """The keyframes of one parameter; a constant has one key."""
@@ -103,3 +106,16 @@ class Track:
             yield key.value, key.mark
             if key.arrival is not None:
                 yield key.arrival, key.mark
+
+    def with_values(self, change: Callable[[float | str], float | str]) -> Track:
+        """The same keys with other values, for words whose numbers become known."""
+
+        def changed(key: Key) -> Key:
+            arrival = None if key.arrival is None else change(key.arrival)
+            return replace(key, value=change(key.value), arrival=arrival)
+
+        return replace(
+            self,
+            keys=tuple(changed(key) for key in self.keys),
+            repeats=tuple(changed(run) for run in self.repeats),
+        )
