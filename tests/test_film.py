@@ -10,7 +10,7 @@ import torch
 
 import animix
 from animix import film as film_module
-from animix.errors import BlendError, OptionError, TimelineError
+from animix.errors import BlendError, OptionError, RenderError, TimelineError
 from animix.film import encode, open_film, output_path, parse_frames
 from animix.timeline.reader import load_timeline
 from animix.video.mp4 import count_frames
@@ -225,6 +225,16 @@ def test_networks_of_other_shapes_fail_before_rendering(folder):
     write_tiny(folder / "art-99.safetensors", img_resolution=32)
     with pytest.raises(BlendError, match=r"art-4.*32"):
         open_reel(folder)
+
+
+def test_a_mix_that_overflows_fails_instead_of_painting_noise(folder):
+    tensors, metadata = tiny_tensors()
+    huge = {name: 1e30 * tensor for name, tensor in tensors.items()}
+    write_tensors(folder / "art-3.safetensors", huge, metadata)
+    film = open_reel(folder)
+    assert film.canvas(0).isfinite().all()
+    with pytest.raises(RenderError, match="frame 8: this mix makes no picture"):
+        film.canvas(8)
 
 
 def test_missing_networks_are_all_told_with_their_lines(folder):

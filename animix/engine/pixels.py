@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.functional import grid_sample
 
 from animix.timeline.framing import Framing
 
@@ -66,8 +67,13 @@ def lay(picture: Tensor, canvas_size: tuple[int, int], framing: Framing) -> Tens
     if angle:
         left, tile_width = _seen(along, laid_width, columns[0])
         top, tile_height = _seen(down, laid_height, rows[0])
-        tile = _scale(picture, (tile_width, left, scale_x), (tile_height, top, scale_y))
-        laid = _sample(tile, _plane(along, tile) - left, _plane(down, tile) - top)
+        # Twice as fine as the canvas: between so near pixels straight lines will do.
+        tile = _scale(
+            picture,
+            (2 * tile_width, 2 * left, 2 * scale_x),
+            (2 * tile_height, 2 * top, 2 * scale_y),
+        )
+        laid = _sample(tile, 2 * (_plane(along, tile) - left), 2 * (_plane(down, tile) - top))
     else:
         laid = _scale(picture, (width, columns[0], scale_x), (height, rows[0], scale_y))
     if _fills(along, laid_width) and _fills(down, laid_height):
@@ -237,33 +243,17 @@ def catmull_rom(x: Reals) -> Reals:
 
 
 def _sample(tile: Tensor, columns: Tensor, rows: Tensor) -> Tensor:
-    """A tile at any places, in pixels from the middle of its first one: [3, H, W].
+    """A tile at any places, in pixels from the middle of its first one, bilinear: [3, H, W].
 
-    torch's own grid_sample has no bicubic on every device, and its cubic bends ramps.
+    Cubic gathers over a tile of single fineness took twelve times as long, and torch's own bicubic
+    is not on every device and bends ramps.
     """
     _, height, width = tile.shape
-    column, row = columns.floor(), rows.floor()
-    of_columns, of_rows = _cubic_shares(columns - column), _cubic_shares(rows - row)
-    tile = tile.flatten(1)
-    total = tile.new_zeros(3, columns.numel())
-    for y, of_row in enumerate(of_rows, start=-1):
-        line = (row + y).clamp(0, height - 1).long() * width
-        for x, of_column in enumerate(of_columns, start=-1):
-            place = line + (column + x).clamp(0, width - 1).long()
-            # index_select: four times as fast here as indexing with the tensor.
-            pixels = tile.index_select(1, place.flatten())
-            total.addcmul_(pixels, (of_row * of_column).flatten())
-    return total.view(3, *columns.shape)
-
-
-def _cubic_shares(t: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """``catmull_rom`` of the four pixels around a place that lies t in 0..1 after the second."""
-    return (
-        ((-0.5 * t + 1) * t - 0.5) * t,
-        (1.5 * t - 2.5) * t * t + 1,
-        ((-1.5 * t + 2) * t + 0.5) * t,
-        (0.5 * t - 0.5) * t * t,
-    )
+    columns, rows = torch.broadcast_tensors(columns, rows)
+    places = torch.stack([2 * columns / (width - 1) - 1, 2 * rows / (height - 1) - 1], dim=-1)
+    return grid_sample(
+        tile[None], places[None], mode="bilinear", padding_mode="border", align_corners=True
+    )[0]
 
 
 def _backdrop(picture: Tensor, canvas_size: tuple[int, int]) -> Tensor:

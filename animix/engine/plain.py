@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from animix.engine.shelf import Shelf
+from animix.errors import RenderError
 from animix.latents import z_of_seed
 from animix.networks.blend import mix_buffers, mix_tensors
 from animix.networks.network import Network
@@ -44,7 +45,10 @@ class Engine:
         self._w_of_seed: dict[tuple[int, int | None], Tensor] = {}
 
     def picture(self, row: Row) -> Tensor:
-        """The picture of a row: [3, h, w] float32, nominally in [-1, 1]."""
+        """The picture of a row: [3, h, w] float32, nominally in [-1, 1].
+
+        RenderError where the mix is so far out that numbers overflow.
+        """
         used = np.flatnonzero((row.mix != 0).any(axis=0)).tolist()
         self.shelf.capacity = max(self.shelf.capacity, len(used))
         networks = [self.shelf[number] for number in used]
@@ -53,12 +57,18 @@ class Engine:
         noise = row.noise.kind
         if noise == "loop":
             network = network.with_tensors(circle_noise(self.home, row.noise.turn))
-        return network.synthesis(
+        picture = network.synthesis(
             self.ws(row)[None],
             noise=noise if noise in ("none", "random") else "const",
             seed=row.noise.seed,
             stop_resolution=self._stop_resolution,
         )[0]
+        if not bool(torch.isfinite(picture).all()):
+            raise RenderError(
+                f"frame {row.index}: this mix makes no picture, its numbers overflow; bring alpha "
+                "and truncation nearer to 0..1"
+            )
+        return picture
 
     def ws(self, row: Row) -> Tensor:
         """The w of a row, seeds truncated and projected files as they are: [num_ws, w_dim]."""
