@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import contextlib
-import re
+import os
 import time
 from collections import deque
-from collections.abc import Generator
-from dataclasses import dataclass
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
-from animix.engine.device import choose_device, exact
+from animix.engine.device import choose_device, painting
 from animix.engine.pixels import lay, to_rgb8, to_yuv420
 from animix.engine.plain import Engine
 from animix.engine.shelf import Shelf
-from animix.errors import Mistake, OptionError, TimelineError
+from animix.errors import LatentError, Mistake, NetworkError, TimelineError
 from animix.latents import load_latent
-from animix.networks.blend import check_blendable, mapping_differences
+from animix.networks.blend import check_blendable, mapping_differences, with_mapping
+from animix.networks.facts import NetworkFacts
+from animix.networks.load import load_network
 from animix.networks.network import Network
 from animix.networks.runs import find_run
 from animix.progress import Progress
@@ -31,7 +32,7 @@ from animix.timeline.timeline import Timeline
 from animix.video.ffmpeg import Encoder, EncoderSettings
 
 RENDERS = Path("renders")
-"""Where results land unless the timeline or --output say otherwise."""
+"""Where results land, seen from the current folder, unless they are told where to go."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,36 +44,33 @@ class Film:
     engine: Engine
     canvas_size: tuple[int, int]
     """Width and height in pixels."""
+    files: tuple[Path, ...]
+    """What was read: the timeline, networks and latents."""
     notes: tuple[str, ...]
     """What the user should know before it is rendered."""
-
-    def network(self, number: int) -> Network:
-        """The network in a column of the mix."""
-        return self.engine.shelf[number]
 
     def canvas(self, index: int) -> Tensor:
         """The picture of a frame as it lies on the canvas: [3, H, W], nominally in [-1, 1]."""
         row = self.schedule.row(index)
-        with exact(self.engine.device):
+        with painting(self.engine.device):
             return lay(self.engine.picture(row), self.canvas_size, row.framing)
 
     def yuv420(self, index: int) -> NDArray[np.uint8]:
         """The bytes of a frame before encoding: planar BT.709 4:2:0, limited range."""
-        with exact(self.engine.device):
+        with painting(self.engine.device):
             return np.asarray(to_yuv420(self.canvas(index), index).cpu().numpy())
 
     def rgb8(self, index: int) -> NDArray[np.uint8]:
         """The pixels of a frame as a still shows them: [H, W, 3]."""
-        with exact(self.engine.device):
+        with painting(self.engine.device):
             return np.asarray(to_rgb8(self.canvas(index), index).cpu().numpy())
 
 
 def open_film(timeline: Timeline, *, device: str | None = None, draft: bool = False) -> Film:
     """Find and open the networks of a timeline and make its schedule.
 
-    Raises TimelineError with everything that the timeline asks and its networks can't do,
-    NetworkError, BlendError and LatentError for files that can't be read, mixed or used. A
-    ``draft`` is half as wide and high, and skip generators stop a block earlier for it.
+    Raises TimelineError with everything that the timeline asks for and that isn't there or can't
+    be done. A ``draft`` is half as wide and high, and skip generators stop a block earlier for it.
     """
     chosen = choose_device(device)
     runs = find_networks(timeline)
@@ -81,36 +79,37 @@ def open_film(timeline: Timeline, *, device: str | None = None, draft: bool = Fa
         for name in dict.fromkeys(layer.network for layer in timeline.blend)
         for number in range(1, len(runs[name]) + 1)
     )
-    files = [runs[column.network][column.snapshot - 1] for column in columns]
-    shelf = Shelf(files, device=chosen)
-    home = shelf.load(runs[timeline.mapping][-1])
-    notes = [*timeline.notes]
-    for number, column in enumerate(columns):
-        network = shelf[number]
-        check_blendable(home, network, (timeline.mapping, str(column)))
-        notes += [
-            f"{column} and {timeline.mapping} differ in {difference}; the mapping of "
-            f"{timeline.mapping} is used"
-            for difference in mapping_differences(home, network)
-        ]
-    schedule = make_schedule(timeline, home.facts, columns)
-    projected = {
-        str(source): load_latent(timeline.path.parent / source, home.facts)
-        for source in schedule.sources
-        if not isinstance(source, int)
-    }
+    home, differences = _open_networks(timeline, columns, runs)
+    mistakes: list[Mistake] = []
+    projected = _open_latents(timeline, home.facts, mistakes)
+    try:
+        schedule = make_schedule(timeline, home.facts, columns)
+    except TimelineError as error:
+        raise TimelineError([*mistakes, *error.mistakes]) from error
+    if mistakes:
+        raise TimelineError(mistakes)
+
     width, height = timeline.size or (home.img_resolution, home.img_resolution)
     stop_resolution = None
     if draft:
         width, height = (max(2, side // 4 * 2) for side in (width, height))
         if home.facts.architecture == "skip" and home.img_resolution > 4:
             stop_resolution = home.img_resolution // 2
+    files = [runs[column.network][column.snapshot - 1] for column in columns]
+    engine = Engine(
+        home.to(chosen), Shelf(files, chosen), projected, stop_resolution=stop_resolution
+    )
     return Film(
         timeline=timeline,
         schedule=schedule,
-        engine=Engine(home, shelf, projected, stop_resolution=stop_resolution),
+        engine=engine,
         canvas_size=(width, height),
-        notes=tuple(dict.fromkeys(notes)),
+        files=(
+            timeline.path,
+            *(file for run in runs.values() for file in run),
+            *(timeline.path.parent / name for name in projected),
+        ),
+        notes=(*timeline.notes, *differences),
     )
 
 
@@ -122,16 +121,69 @@ def find_networks(timeline: Timeline) -> dict[str, list[Path]]:
         run = timeline.networks[name]
         runs[name] = []
         for pattern in run.patterns:
-            files = [file for file in find_run(pattern, timeline.path.parent) if file.exists()]
+            files = find_run(pattern, timeline.path.parent)
+            runs[name] += files
             if not files:
                 folder = (timeline.path.parent / pattern).parent
-                mistakes.append(
-                    Mistake(run.mark, f"{name}: no file {pattern}", f"looked in {folder}")
+                wild = (
+                    " (wildcards stand in the name only)" if set("*?[") & set(str(folder)) else ""
                 )
-            runs[name] += files
+                mistakes.append(
+                    Mistake(run.mark, f"{name}: no file {pattern}", f"looked in {folder}{wild}")
+                )
     if mistakes:
         raise TimelineError(mistakes)
     return runs
+
+
+def _open_networks(
+    timeline: Timeline, columns: Sequence[Column], runs: dict[str, list[Path]]
+) -> tuple[Network, list[str]]:
+    """The base with the clip's mapping, and how other mappings differ; on the CPU.
+
+    Every network is opened once and let go again, so that none is found unfit while rendering.
+    """
+    mistakes: list[Mistake] = []
+    notes: dict[str, None] = {}
+    kept: dict[Path, Network] = {}
+
+    def opened(name: str, file: Path, like: Network | None = None) -> Network | None:
+        try:
+            network = kept[file] if file in kept else load_network(file)
+            if like is not None:
+                check_blendable(like, network, (timeline.blend[0].network, name))
+            return network
+        except NetworkError as error:
+            mistakes.append(Mistake(timeline.networks[name].mark, str(error)))
+            return None
+
+    base_file, home_file = runs[columns[0].network][-1], runs[timeline.mapping][-1]
+    if base := opened(columns[0].network, base_file):
+        kept[base_file] = base
+    if home := opened(timeline.mapping, home_file, base):
+        kept[home_file] = home
+    for column in columns:
+        network = opened(column.network, runs[column.network][column.snapshot - 1], base)
+        for difference in mapping_differences(home, network) if home and network else ():
+            note = f"{timeline.mapping} and {column.network} differ in {difference}"
+            notes[f"{note}; the first one's mapping is used"] = None
+    if base is None or home is None or mistakes:
+        raise TimelineError(dict.fromkeys(mistakes))
+    return with_mapping(base, home), list(notes)
+
+
+def _open_latents(
+    timeline: Timeline, facts: NetworkFacts, mistakes: list[Mistake]
+) -> dict[str, NDArray[np.float32]]:
+    """The w of each projected file of a timeline; those that can't be used become mistakes."""
+    projected = {}
+    for key in timeline.latents.keys:
+        if isinstance(key.source, str):
+            try:
+                projected[key.source] = load_latent(timeline.path.parent / key.source, facts)
+            except LatentError as error:
+                mistakes.append(Mistake(key.mark, str(error)))
+    return projected
 
 
 def encode(
@@ -143,11 +195,9 @@ def encode(
     """
     frames = frames if frames is not None else range(film.schedule.num_frames)
     width, height = film.canvas_size
-    settings = (
-        EncoderSettings(width, height, film.schedule.fps, crf=28, preset="ultrafast")
-        if draft
-        else EncoderSettings(width, height, film.schedule.fps)
-    )
+    settings = EncoderSettings(width, height, film.schedule.fps, title=film.timeline.title)
+    if draft:
+        settings = replace(settings, crf=28, preset="ultrafast")
     started = time.monotonic()
     with Encoder(target, settings) as encoder:
         for done, index in enumerate(frames, start=1):
@@ -168,66 +218,18 @@ def render(
 ) -> Path:
     """Render a timeline to an mp4 and return its path, by default under ``renders/``."""
     film = open_film(timeline, device=device, draft=draft)
-    path = None if output is None else Path(output)
-    target = output_path(timeline, path, draft=draft, frames=frames)
+    target = film_path(timeline, frames, draft=draft) if output is None else Path(output)
     with contextlib.closing(encode(film, target, frames=frames, draft=draft)) as steps:
         deque(steps, maxlen=0)
     return target
 
 
-def output_path(
-    timeline: Timeline,
-    output: Path | None = None,
-    *,
-    draft: bool = False,
-    frames: range | None = None,
-    batch: bool = False,
-) -> Path:
-    """Where a render goes: drafts and ranges get names of their own; of a ``batch`` each file does.
-
-    ``output`` is a file, or a folder if it exists as one or several timelines are rendered.
-    """
-    folder = output if output is not None and (batch or output.is_dir()) else None
-    if output is not None and folder is None:
-        if output.suffix.lower() != ".mp4":
-            raise OptionError(f"--output {output}: expected a name that ends in .mp4, or a folder")
-        return output
+def film_path(timeline: Timeline, frames: range | None = None, *, draft: bool = False) -> Path:
+    """Where a film goes if nobody says: drafts and ranges of frames get names of their own."""
     planned = timeline.output or RENDERS / f"{timeline.path.stem}.mp4"
     name = planned.stem
     if frames is not None:
         name += f"-frames-{frames.start}-{frames.stop - 1}"
     if draft:
         name += "-draft"
-    return (folder or planned.parent) / f"{name}.mp4"
-
-
-def parse_frames(text: str, num_frames: int) -> range:
-    """Frame numbers ``a..b``, both included, or a single one.
-
-    >>> parse_frames("3..5", 300), parse_frames("7", 300)
-    (range(3, 6), range(7, 8))
-    """
-    match = re.fullmatch(r"\s*(\d{1,9})(?:\s*\.\.\s*(\d{1,9}))?\s*", text)
-    if not match:
-        raise OptionError(f'--frames "{text}": expected A..B, frame numbers, both included')
-    first, last = int(match[1]), int(match[2] or match[1])
-    if not first <= last < num_frames:
-        raise OptionError(
-            f"--frames {text}: this clip has frames 0 to {num_frames - 1}, and A is at most B"
-        )
-    return range(first, last + 1)
-
-
-def save_png(image: Image.Image | NDArray[np.uint8], target: Path) -> None:
-    """Write a picture as a PNG; the file is whole or absent."""
-    picture = image if isinstance(image, Image.Image) else Image.fromarray(image)
-    if target.suffix.lower() != ".png":
-        raise OptionError(f"--output {target}: expected a name that ends in .png")
-    part = target.with_name(f".{target.name}.part")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        picture.save(part, format="PNG")
-        part.replace(target)
-    except OSError as exc:
-        part.unlink(missing_ok=True)
-        raise OptionError(f"{target} can't be written: {exc.strerror or exc}") from exc
+    return Path(os.path.normpath(planned.with_name(f"{name}.mp4")))

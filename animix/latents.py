@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import io
+import math
+import os
+import warnings
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from animix.errors import LatentError
+from animix.networks.zip_file import open_zip, read_member
+from animix.timeline.arrays import Floats, Integers
 
 if TYPE_CHECKING:
     from animix.networks.facts import NetworkFacts
 
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
 
 MAX_BYTES = 64 << 20
 """The largest latent of a published network, [18, 512], takes 36 KiB."""
@@ -127,24 +131,28 @@ def slerp(path: KeyPath, zs: Floats) -> KeyPath:
 
 
 def load_latent(path: str | Path, facts: NetworkFacts) -> NDArray[np.float32]:
-    """The w of a projected file (.npz with ``w``, .npy or .pt) for a network: [num_ws, w_dim].
+    """The w of a projected file for a network: [num_ws, w_dim]; LatentError if it has none.
 
-    A single w is repeated for every layer; of several the first is taken.
+    The file is a .npz with ``w``, a .npy, or a .pt with a tensor, with a dictionary that has it
+    as ``w`` or ``latent``, or with such dictionaries by picture. A single w is repeated for every
+    layer; of several the first is taken.
     """
     path = Path(path)
-    if not path.is_file():
-        raise LatentError(f"{path}: no such file")
-    if path.stat().st_size > MAX_BYTES:
-        raise LatentError(f"{path}: is larger than {MAX_BYTES >> 20} MiB: not a latent")
+    read = _READERS.get(path.suffix.lower())
+    if read is None:
+        raise LatentError(f"{path}: is no latent; expected a .npz, .npy or .pt file")
     try:
-        w = np.asarray(_READERS[path.suffix.lower()](path), np.float32)
-    except LatentError:
-        raise
-    except KeyError as exc:
-        raise LatentError(
-            f"{path}: holds no array named `w`; expected one of [num_ws, w_dim] or [w_dim]"
-        ) from exc
-    except Exception as exc:  # numpy's, zip's and torch's readers raise whatever they meet
+        if not path.is_file():
+            raise LatentError("no such file")
+        if path.stat().st_size > MAX_BYTES:
+            raise LatentError(f"is larger than {MAX_BYTES >> 20} MiB: not a latent")
+        with warnings.catch_warnings():
+            # Python's and numpy's parsers of a .npy header warn of what they find odd in it.
+            warnings.simplefilter("ignore")
+            w = read(path)
+    except LatentError as exc:
+        raise LatentError(f"{path}: {exc}") from exc
+    except Exception as exc:  # numpy and its header's parser raise whatever they meet
         raise LatentError(f"{path}: can't be read as a latent ({_first_line(exc)})") from exc
     shape = w.shape
     while w.ndim > 2 or (w.ndim == 2 and w.shape[0] == 1):
@@ -158,37 +166,71 @@ def load_latent(path: str | Path, facts: NetworkFacts) -> NDArray[np.float32]:
             f"{path}: holds {list(shape)}; this network needs a w of [{facts.w_dim}] or "
             f"[{facts.num_ws}, {facts.w_dim}]: it was projected with another network"
         )
+    with np.errstate(over="ignore"):
+        w = np.array(w, np.float32, order="C")
     if not np.isfinite(w).all():
-        raise LatentError(f"{path}: holds values that are not finite numbers")
-    return np.ascontiguousarray(w)
+        raise LatentError(f"{path}: holds values that are not finite numbers of float32's range")
+    return w
 
 
 def _first_line(exc: BaseException) -> str:
     return (str(exc).strip() or type(exc).__name__).splitlines()[0][:200]
 
 
-def _read_npz(path: Path) -> Any:
-    with zipfile.ZipFile(path) as archive:
-        # A small archive can unpack to any size, so it is measured before it is opened.
-        if any(member.file_size > MAX_BYTES for member in archive.infolist()):
-            raise LatentError(f"{path}: unpacks to more than {MAX_BYTES >> 20} MiB: not a latent")
-    with np.load(path, allow_pickle=False) as arrays:
-        return arrays["w"]
+def _read_npz(path: Path) -> NDArray[Any]:
+    with open_zip(path) as archive:
+        try:
+            # A small archive can unpack to any size.
+            usual = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+            content = read_member(archive, "w.npy", MAX_BYTES, usual)
+        except KeyError as exc:
+            raise LatentError(_NOTHING) from exc
+    return _array(io.BytesIO(content))
 
 
-def _read_npy(path: Path) -> Any:
-    return np.load(path, allow_pickle=False, mmap_mode="r")
+def _read_npy(path: Path) -> NDArray[Any]:
+    with path.open("rb") as file:
+        return _array(file)
 
 
-def _read_pt(path: Path) -> Any:
-    import torch  # only this format needs it
+def _array(file: BinaryIO) -> NDArray[Any]:
+    """The array of a .npy file, read when its header has been found to tell the truth."""
+    version = np.lib.format.read_magic(file)
+    if version not in _HEADERS:
+        raise LatentError("is a .npy file of an unknown version")
+    shape, _, dtype = _HEADERS[version](file)
+    if dtype.kind not in "fiu":
+        raise LatentError(f"holds {dtype.name} values, expected floating-point numbers or integers")
+    start = file.tell()
+    # A product of sizes may be 0 although one of them is astronomical; numpy takes that well.
+    if math.prod(shape) * dtype.itemsize > file.seek(0, os.SEEK_END) - start:
+        raise LatentError("can't be read as a latent (it is cut short)")
+    file.seek(0)
+    return np.lib.format.read_array(file, allow_pickle=False)
 
-    found = torch.load(path, map_location="cpu", weights_only=True)
-    if isinstance(found, dict):
-        found = found["w"] if "w" in found else found["latent"]
-    if not isinstance(found, torch.Tensor):
-        raise LatentError(f"{path}: holds no tensor; expected a w of [num_ws, w_dim] or [w_dim]")
-    return found.float().numpy()
 
+def _read_pt(path: Path) -> NDArray[Any]:
+    from animix.networks.torch_file import open_torch_file  # only this format needs torch
+
+    with open_torch_file(path) as file:
+        found = file.content
+        if isinstance(found, dict) and not {"w", "latent"} & found.keys():
+            # What a projector writes for several pictures: by their names.
+            found = next(iter(found.values()), None)
+        if isinstance(found, dict):
+            found = found.get("w", found.get("latent"))
+        if found is None:
+            raise LatentError(_NOTHING)
+        tensor = file.tensor(found)
+    # numpy has no bfloat16.
+    return (tensor.float() if tensor.is_floating_point() else tensor).numpy()
+
+
+_NOTHING = "holds no array named `w`; expected one of [num_ws, w_dim] or [w_dim]"
+
+_HEADERS = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
 
 _READERS = {".npz": _read_npz, ".npy": _read_npy, ".pt": _read_pt}

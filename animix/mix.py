@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from animix.timeline.arrays import Floats
 
 
 def first_layer(swap_octaves: float, resolutions: Sequence[int]) -> float:
@@ -104,6 +103,8 @@ def stack(overlays: Sequence[Overlay], num_networks: int) -> Floats:
                 raise ValueError(f"nothing lies below the base: {overlay.position = }")
             mix[:, overlay.columns] = snapshots
             continue
-        mix *= (1 - overlay.share * (1 - below))[:, None]
-        mix[:, overlay.columns] += overlay.share[:, None] * np.asarray(snapshots)
+        # Alphas without measure may overflow; the engine refuses what has no finite picture.
+        with np.errstate(over="ignore", invalid="ignore"):
+            mix *= (1 - overlay.share * (1 - below))[:, None]
+            mix[:, overlay.columns] += overlay.share[:, None] * np.asarray(snapshots)
     return mix

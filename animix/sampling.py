@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from animix.errors import Mistake, TimelineError
 from animix.latents import KeyPath, slerp, spline, straight, z_of_seed
 from animix.networks.facts import NetworkFacts
 from animix.schedule import Column, FrameSamples, LayerSamples, Schedule
-from animix.timeline.curves import Curve, resolve, seam
-from animix.timeline.keyframes import Clip, Keyframe, Time, Track
+from animix.timeline.arrays import Floats, Integers
+from animix.timeline.curves import Curve, resolve
+from animix.timeline.keyframes import Clip, Track
+from animix.timeline.seams import open_seams
 from animix.timeline.timeline import Bands, BlendLayer, Latents, Timeline
+from animix.timeline.walk import walk
 
-Floats = NDArray[np.float64]
+SLERP_FRAMES = 4096
 
 
 def make_schedule(timeline: Timeline, facts: NetworkFacts, columns: Sequence[Column]) -> Schedule:
@@ -118,38 +119,15 @@ def misfits(bound: Timeline, facts: NetworkFacts) -> Iterator[Mistake]:
 
 def decide_loop(bound: Timeline) -> tuple[Clip, str, list[Mistake]]:
     """The clip, one line on why it loops or doesn't, and the mistakes if it should and can't."""
-    clip = Clip(bound.num_frames, bound.fps, bound.duration_seconds, loop=bound.loop is not False)
-    if not clip.loop:
-        return clip, "does not loop: the timeline says loop: false", []
-    mistakes = [found.mistake for track in _tracks(bound) if (found := seam(track, clip))]
-    mistakes += _latent_seam(bound.latents, clip)
-    period = bound.noise.period_seconds
-    if period and bound.noise.mark and (clip.end_seconds / period).denominator != 1:
-        mistakes.append(
-            Mistake(
-                bound.noise.mark,
-                f"seam: the noise returns every {float(period):g} s, which does not divide the "
-                f"{float(clip.end_seconds):g} s of the clip",
-                "make it a whole number of turns, or set loop: false",
-            )
-        )
+    if bound.loop is False:
+        return bound.clip(False), "does not loop: the timeline says loop: false", []
+    mistakes = open_seams(bound, bound.clip(True))
     if not mistakes:
-        return clip, "loops: every track meets itself at the seam", []
+        return bound.clip(True), "loops: every track meets itself at the seam", []
     if bound.loop is True:
-        return clip, "", mistakes
+        return bound.clip(True), "", mistakes
     reason = mistakes[0].message.removeprefix("seam: ")
-    return replace(clip, loop=False), f"does not loop: {reason}", []
-
-
-def _tracks(bound: Timeline) -> Iterator[Track]:
-    """Every track of numbers."""
-    for layer in bound.blend:
-        yield from (band.track for band in layer.alpha.bands)
-        yield from (layer.swap, layer.width, layer.snapshot)
-    yield from (band.track for band in bound.truncation.bands)
-    if bound.label:
-        yield bound.label
-    yield from (bound.frame.zoom, bound.frame.pan_x, bound.frame.pan_y, bound.frame.rotate)
+    return bound.clip(False), f"does not loop: {reason}", []
 
 
 def _bound(track: Track, words: Mapping[str, float], low: float, high: float) -> Track:
@@ -179,26 +157,6 @@ def _snapshot_hint(layer: BlendLayer) -> str:
 
 def _places(columns: Sequence[Column], network: str) -> tuple[int, ...]:
     return tuple(place for place, column in enumerate(columns) if column.network == network)
-
-
-def _latent_seam(latents: Latents, clip: Clip) -> list[Mistake]:
-    """The mistake of keyed latents that end at another place than they start."""
-    if latents.track is None:
-        return []
-    # Two keys with the same seed are one place, so places are compared, not numbers of keys.
-    first = {key.source: float(number) for number, key in reversed([*enumerate(latents.keys)])}
-    places = latents.track.with_values(lambda number: first[latents.keys[int(number)].source])
-    found = seam(places, clip)
-    if not found:
-        return []
-    end, start = (latents.keys[int(number)].source for number in (found.end, found.start))
-    return [
-        Mistake(
-            found.mark,
-            f"seam: the latents are at {end} at the end but at {start} at the start",
-            "make the two equal, or set loop: false",
-        )
-    ]
 
 
 class _Sampler:
@@ -233,25 +191,25 @@ class _Sampler:
         if curve is None:
             return None
         way = curve.progress(self._frames(label), self.clip.fps)
-        numbers = curve.values.astype(np.int64)
+        starts, stops = _numbers(curve)
         eased = np.clip(_smooth(curve, way.before, way.share), 0, 1)
-        return straight(numbers[way.before], numbers[way.after], eased)
+        return straight(starts[way.before], stops[way.after], eased)
 
     def path(self, latents: Latents, z_dim: int) -> KeyPath:
         """The keys of the latent path and their weights."""
-        track = latents.track or self._walk(latents)
+        track = walk(latents, self.clip)
         curve = self._curve(track)
         if curve is None:
             return straight(np.zeros(1, np.int64), np.zeros(1, np.int64), np.zeros(1))
         way = curve.progress(self._frames(track), self.clip.fps)
-        numbers = curve.values.astype(np.int64)
+        starts, stops = _numbers(curve)
         if latents.space == "z":
             # A projected file in z is a mistake that is already noted; any z will do for it.
             seeds = [key.source if isinstance(key.source, int) else 0 for key in latents.keys]
             zs = np.concatenate([z_of_seed(seed, z_dim) for seed in seeds])
-            return slerp(straight(numbers[way.before], numbers[way.after], way.share), zs)
+            return _slerp(straight(starts[way.before], stops[way.after], way.share), zs)
         if latents.path == "linear":
-            return straight(numbers[way.before], numbers[way.after], way.share)
+            return straight(starts[way.before], stops[way.after], way.share)
         held = np.array(
             [ease is not None and ease.name in ("hold", "steps") for ease in curve.eases]
         )
@@ -259,35 +217,12 @@ class _Sampler:
             np.array([float(time) for time in curve.times]),
             way.before,
             way.share,
-            rests=held | np.roll(held, 1),
+            rests=held | np.roll(held, 1) | (starts != stops),
             period=float(self.clip.end_seconds) if self.clip.loop else None,
         )
-        return KeyPath(numbers[path.keys], path.weights)
-
-    def _walk(self, latents: Latents) -> Track:
-        """Seeds visited in order as a track of their numbers."""
-        count, end = len(latents.keys), self.clip.end_seconds
-        if latents.every is None:
-            # In a loop the way from the last seed leads back to the first.
-            steps = count if self.clip.loop else max(1, count - 1)
-            times = [end * number / steps for number in range(count)]
-        else:
-            # Without a loop one key more: the way to it is begun and not finished.
-            last = min(end, self.clip.duration_seconds) if self.clip.loop else end
-            num_keys = math.ceil(last / latents.every) + (0 if self.clip.loop else 1)
-            times = [latents.every * number for number in range(max(1, num_keys))]
-        keys = [
-            Keyframe(
-                Time(time),
-                float(number % count),
-                latents.keys[number % count].ease,
-                latents.keys[number % count].mark,
-            )
-            for number, time in enumerate(times)
-        ]
-        if end == 0:
-            keys = keys[:1]
-        return Track("latents", tuple(keys), "linear", None, None, latents.mark)
+        # A key that is left with another latent than it was reached with stands for two.
+        sides = [starts[path.keys[:, :2]], stops[path.keys[:, 2:]]]
+        return KeyPath(np.concatenate(sides, axis=1), path.weights)
 
     def _curve(self, track: Track) -> Curve | None:
         try:
@@ -300,7 +235,23 @@ class _Sampler:
         return range(1 if track.is_constant else self.clip.num_frames)
 
 
-def _smooth(curve: Curve, before: NDArray[np.int64], share: Floats) -> Floats:
+def _numbers(curve: Curve) -> tuple[Integers, Integers]:
+    """The classes or latents with which each key is left, and reached."""
+    return curve.values.astype(np.int64), curve.arrivals.astype(np.int64)
+
+
+def _slerp(path: KeyPath, zs: Floats) -> KeyPath:
+    """As ``slerp``, some frames at a time: it holds two z of each."""
+    parts = [
+        slerp(KeyPath(path.keys[start:stop], path.weights[start:stop]), zs)
+        for start in range(0, len(path.keys), SLERP_FRAMES)
+        for stop in [start + SLERP_FRAMES]
+    ]
+    keys, weights = [part.keys for part in parts], [part.weights for part in parts]
+    return KeyPath(np.concatenate(keys), np.concatenate(weights))
+
+
+def _smooth(curve: Curve, before: Integers, share: Floats) -> Floats:
     """Shares of a way without an ease, with the soft start and end that numbers get."""
     plain = np.array([ease is None for ease in curve.eases])[before]
     return np.where(plain, share * share * (3 - 2 * share), share)

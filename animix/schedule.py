@@ -10,19 +10,17 @@ from fractions import Fraction
 from typing import Literal, TextIO
 
 import numpy as np
-from numpy.typing import NDArray
 
 from animix.errors import OptionError
 from animix.latents import KeyPath
 from animix.mix import Overlay, share, stack
 from animix.networks.facts import NetworkFacts
+from animix.timeline.arrays import Floats
 from animix.timeline.framing import Framing
 from animix.timeline.keyframes import Clip
 from animix.timeline.misread import Misread
 from animix.timeline.timeline import Fit, Noise
 from animix.timeline.times import parse_time
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -191,16 +189,16 @@ class Schedule:
             seconds = parse_time(text, self.fps).at(self.clip.end_seconds)
         except Misread as exc:
             raise OptionError(f"--at: {exc.message}; {exc.hint}".removesuffix("; ")) from exc
-        index = math.floor(seconds * self.fps)
-        # In a loop the end is the start; without, the last frame stands until the clip is over.
-        if self.clip.loop and index == self.num_frames:
-            return 0
-        if not 0 <= seconds <= max(self.clip.duration_seconds, self.clip.end_seconds):
+        end = self.clip.end_seconds
+        if not 0 <= seconds <= max(self.clip.duration_seconds, end):
             raise OptionError(
                 f"--at {text} lies outside the clip, which lasts "
                 f"{float(self.clip.duration_seconds):g} s"
             )
-        return min(index, self.num_frames - 1)
+        # In a loop the end is the start; without, the last frame stands until the clip is over.
+        if self.clip.loop and seconds >= end:
+            return 0
+        return min(math.floor(seconds * self.fps), self.num_frames - 1)
 
 
 def noise_state(noise: Noise, time_seconds: Fraction) -> NoiseState:
@@ -221,7 +219,8 @@ def write_csv(schedule: Schedule, stream: TextIO) -> None:
     writer.writerow(
         ["frame", "time_seconds", "latents", "space"]
         + [f"psi {index}" for index in range(schedule.facts.num_ws)]
-        + ["labels", "noise", "fit", "zoom", "pan_x", "pan_y", "rotate"]
+        + ["labels", "noise", "noise_seed", "noise_turn"]
+        + ["fit", "zoom", "pan_x", "pan_y", "rotate", "background"]
         + [f"{layer} {column}" for layer in layers for column in schedule.columns]
     )
     for index in range(schedule.num_frames):
@@ -235,14 +234,15 @@ def write_csv(schedule: Schedule, stream: TextIO) -> None:
                 row.space,
                 *row.psi.tolist(),
                 _weighted(row.labels),
-                {"random": row.noise.seed, "loop": row.noise.turn}.get(
-                    row.noise.kind, row.noise.kind
-                ),
+                row.noise.kind,
+                row.noise.seed,
+                row.noise.turn,
                 lies.fit,
                 lies.zoom,
                 lies.pan_x,
                 lies.pan_y,
                 lies.rotate,
+                f"#{bytes(lies.background).hex()}",
                 *row.mix.ravel().tolist(),
             ]
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,22 +10,20 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from animix.engine.device import choose_device, exact
+from animix.engine.device import choose_device, painting
 from animix.engine.pixels import lay, to_rgb8
 from animix.errors import OptionError
 from animix.film import open_film
 from animix.latents import z_of_seed
 from animix.networks.load import load_network
-from animix.networks.network import Network
 from animix.progress import Progress
+from animix.schedule import Row
 from animix.timeline.framing import Framing
-from animix.timeline.reader import load_timeline
+from animix.timeline.reader import DEFAULT_TRUNCATION, load_timeline
 
-MAX_SEEDS = 2000
 LABEL_HEIGHT = 18
 GAP = 4
 
@@ -35,42 +32,40 @@ GAP = 4
 class SeedPainter:
     """Paints seeds: of a network one picture each, of a timeline's moment base and blend."""
 
-    network: Network
-    """Whose mapping decides where a seed lies in W."""
-    label: NDArray[np.float32] | None
-    """[1, c_dim] for conditional networks."""
+    device: torch.device
+    img_resolution: int
     num_views: int
+    w: Callable[[int], Tensor]
+    """Where a seed lies in W, before truncation: [w_dim]."""
     paint: Callable[[int], list[Tensor]]
     """A seed's pictures [3, h, w], from left to right."""
-
-    def w(self, seeds: Sequence[int]) -> Tensor:
-        """The w of seeds: [N, w_dim]."""
-        zs = np.concatenate([z_of_seed(seed, self.network.z_dim) for seed in seeds])
-        label = None if self.label is None else np.repeat(self.label, len(seeds), axis=0)
-        with exact(self.network.device):
-            return self.network.mapping(zs, label)[:, 0]
 
 
 def seed_painter(
     file: Path,
     *,
-    at: str = "50%",
+    at: str | None = None,
     overrides: Mapping[str, str] | None = None,
     device: str | None = None,
 ) -> SeedPainter:
-    """The painter for a network, or for a timeline at one moment."""
+    """The painter for a network, or for a timeline at one moment (None: its middle)."""
     if file.suffix.lower() in (".yaml", ".yml"):
-        return _of_timeline(file, at, overrides or {}, device)
-    if overrides:
-        raise OptionError(f"--set changes a timeline, but {file} is read as a network")
+        return _of_timeline(file, at or "50%", overrides or {}, device)
+    if overrides or at is not None:
+        raise OptionError(f"--set and --at are for timelines, but {file} is read as a network")
     network = load_network(file).to(choose_device(device))
     label = np.eye(network.c_dim, dtype=np.float32)[:1] if network.c_dim else None
 
-    def paint(seed: int) -> list[Tensor]:
-        ws = network.mapping(z_of_seed(seed, network.z_dim), label, truncation_psi=0.7)
-        return [network.synthesis(ws)[0]]
+    def mapped(seed: int, psi: float) -> Tensor:
+        return network.mapping(z_of_seed(seed, network.z_dim), label, truncation_psi=psi)
 
-    return SeedPainter(network, label, 1, paint)
+    return SeedPainter(
+        device=network.device,
+        img_resolution=network.img_resolution,
+        num_views=1,
+        w=lambda seed: mapped(seed, 1)[0, 0],
+        paint=lambda seed: [network.synthesis(mapped(seed, DEFAULT_TRUNCATION))[0]],
+    )
 
 
 def _of_timeline(
@@ -79,44 +74,25 @@ def _of_timeline(
     film = open_film(load_timeline(file, overrides), device=device)
     blended = film.schedule.row(film.schedule.frame_at(at))
     base = replace(blended, mix=film.schedule.mix(blended.index, num_overlays=0))
-    label = None
-    if blended.labels:
-        label = np.zeros((1, film.engine.home.c_dim), np.float32)
-        label[0, [number for number, _ in blended.labels]] = [share for _, share in blended.labels]
 
-    def paint(seed: int) -> list[Tensor]:
-        return [
-            film.engine.picture(replace(row, latents=((seed, 1.0),))) for row in (base, blended)
-        ]
+    def at_seed(row: Row, seed: int) -> Row:
+        return replace(row, latents=((seed, 1.0),), space="w")
 
-    return SeedPainter(film.engine.home, label, 2, paint)
-
-
-def parse_seeds(text: str) -> list[int]:
-    """Seeds as a user writes them, ranges with both ends.
-
-    >>> parse_seeds("1..4"), parse_seeds("7,42,3..5")
-    ([1, 2, 3, 4], [7, 42, 3, 4, 5])
-    """
-    seeds: list[int] = []
-    for part in text.split(","):
-        match = re.fullmatch(r"\s*(\d{1,10})(?:\s*\.\.\s*(\d{1,10}))?\s*", part)
-        if not match:
-            raise OptionError(f'"{text}" is not a range of seeds; expected 1..200 or 3,17,42')
-        first, last = int(match[1]), int(match[2] or match[1])
-        if last < first or last >= 2**32:
-            raise OptionError(f'"{part}": seeds go up, from 0 to 4294967295')
-        if len(seeds) + last - first >= MAX_SEEDS:
-            raise OptionError(f'"{text}" is more than {MAX_SEEDS} seeds, the most for one sheet')
-        seeds += range(first, last + 1)
-    return list(dict.fromkeys(seeds))
+    untruncated = replace(base, psi=np.ones_like(base.psi))
+    return SeedPainter(
+        device=film.engine.device,
+        img_resolution=film.engine.facts.img_resolution,
+        num_views=2,
+        w=lambda seed: film.engine.ws(at_seed(untruncated, seed))[0],
+        paint=lambda seed: [film.engine.picture(at_seed(row, seed)) for row in (base, blended)],
+    )
 
 
 def by_closeness(painter: SeedPainter, seeds: Sequence[int], like: int) -> list[int]:
     """Seeds ordered by their distance from another in W, the closest first."""
-    if not 0 <= like < 2**32:
-        raise OptionError(f"--like {like}: a seed is a whole number from 0 to 4294967295")
-    distances = (painter.w(seeds) - painter.w([like])).norm(dim=1)
+    with painting(painter.device):
+        favourite = painter.w(like)
+        distances = torch.stack([(painter.w(seed) - favourite).norm() for seed in seeds])
     return [seeds[place] for place in torch.argsort(distances, stable=True).tolist()]
 
 
@@ -126,7 +102,7 @@ class SeedSheet:
     def __init__(self, painter: SeedPainter, seeds: Sequence[int]) -> None:
         self.seeds = tuple(seeds)
         self._painter = painter
-        self._tile = min(painter.network.img_resolution, 256 if len(seeds) <= 60 else 128)
+        self._tile = min(painter.img_resolution, 256 if len(seeds) <= 60 else 128)
         self._cell = (painter.num_views * self._tile + GAP, self._tile + LABEL_HEIGHT + GAP)
         # About as wide as high, whatever the shape of a cell.
         self._columns = max(1, round(math.sqrt(len(seeds) * self._cell[1] / self._cell[0])))
@@ -142,7 +118,7 @@ class SeedSheet:
         for place, seed in enumerate(self.seeds):
             row, column = divmod(place, self._columns)
             left, top = GAP + column * self._cell[0], GAP + row * self._cell[1]
-            with exact(self._painter.network.device):
+            with painting(self._painter.device):
                 for view, picture in enumerate(self._painter.paint(seed)):
                     laid = lay(picture, (self._tile, self._tile), Framing(fit="stretch"))
                     tile = Image.fromarray(to_rgb8(laid, 0).cpu().numpy())

@@ -7,8 +7,9 @@ import itertools
 import json
 import os
 import re
+import shlex
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +21,11 @@ from animix.networks.load import load_network
 from animix.networks.network import Network
 from animix.networks.related import correlation, is_related
 from animix.networks.runs import find_run, snapshot_order
-from animix.timeline.reader import RESERVED, read_timeline
+from animix.timeline.reader import read_timeline
+from animix.timeline.vocabulary import RESERVED
+from animix.whole_file import whole_file
+
+MOST_RELATIVES = 10
 
 
 @dataclass(frozen=True)
@@ -62,40 +67,58 @@ def write_starter(files: Sequence[Path], output: Path) -> list[str]:
     """
     if output.exists():
         raise OptionError(f"{output} exists; name another file with --output")
-    runs = find_runs(files)
-    networks = {run.name: load_network(run.files[-1]) for run in runs}
-    base = guess_base(runs, networks)
-    notes, family = [], [next(run for run in runs if run.name == base)]
-    for run in runs:
-        if run.name == base:
+    runs, networks = open_runs(files)
+    base = guess_base(networks)
+    notes, family = [], [runs[base]]
+    for name, run in runs.items():
+        if name == base:
+            continue
+        if len(family) > MOST_RELATIVES:
+            notes.append(f"{name} is left out: a first timeline has {MOST_RELATIVES} at most")
             continue
         try:
-            check_blendable(networks[base], networks[run.name], (base, run.name))
+            check_blendable(networks[base], networks[name], (base, name))
         except BlendError as error:
-            notes.append(f"{run.name} is left out: {error}")
+            notes.append(f"{name} is left out: {error}")
             continue
-        if is_related(networks[base], networks[run.name]):
+        if is_related(networks[base], networks[name]):
             family.append(run)
         else:
-            notes.append(f"{run.name} is left out: it is no relative of {base}")
+            notes.append(f"{name} is left out: it is no relative of {base}")
     text = starter_text(family, networks[base], output)
     read_timeline(text, output)
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        with output.open("x", encoding="utf-8") as stream:
-            stream.write(text)
-    except OSError as exc:
-        raise OptionError(f"{output} can't be written: {exc.strerror}") from exc
+    with whole_file(output) as part:
+        part.write_text(text, encoding="utf-8")
     return notes
 
 
-def guess_base(runs: Sequence[Run], networks: Mapping[str, Network]) -> str:
+def open_runs(files: Sequence[Path]) -> tuple[dict[str, Run], dict[str, Network]]:
+    """The runs among files and the last network of each; files that don't mix are no run."""
+    runs: dict[str, Run] = {}
+    networks: dict[str, Network] = {}
+    for run in find_runs(files):
+        last = load_network(run.files[-1])
+        try:
+            for file in run.files[:-1]:
+                check_blendable(last, load_network(file))
+            parts = {run.name: (run, last)}
+        except BlendError:
+            parts = {}
+            for file in run.files:
+                name = _free_name(file.stem, {*runs, *parts})
+                parts[name] = Run(name, (file,)), load_network(file)
+        for name, (part, network) in parts.items():
+            runs[name], networks[name] = part, network
+    return runs, networks
+
+
+def guess_base(networks: Mapping[str, Network]) -> str:
     """The run that the others were fine-tuned from, as far as can be told.
 
     What metadata call the parent, if it is among the networks; else the network that all others
     resemble most: children stay close to their parent and drift apart from each other.
     """
-    names = [run.name for run in runs]
+    names = list(networks)
     parents = Counter(
         parent
         for network in networks.values()
@@ -116,14 +139,14 @@ def guess_base(runs: Sequence[Run], networks: Mapping[str, Network]) -> str:
 def starter_text(family: Sequence[Run], base: Network, output: Path) -> str:
     """The YAML of a starter timeline: the base, then each relative in its own part of the clip."""
     base_run, *others = family
-    folder = output.parent
+    folder, shown = output.parent, shlex.quote(str(output))
     middle = max(8, base.img_resolution // 8)
     seconds = 6 * max(1, len(others))
     lines = [
         "# A first timeline. Look at it, change it, look again:",
-        f"#   animix check {output.name}",
-        f"#   animix still {output.name} --at 50%",
-        f"#   animix render {output.name} --draft",
+        f"#   animix check {shown}",
+        f"#   animix still {shown} --at 50%",
+        f"#   animix render {shown} --draft",
         "",
         "networks:  # the first is the base; a run of snapshots is one network",
         *(f"  {run.name}: {_paths(run, folder)}" for run in family),
@@ -131,14 +154,21 @@ def starter_text(family: Sequence[Run], base: Network, output: Path) -> str:
         f"duration: {seconds}s",
         "# size: 1080x1920  # the picture's own size unless you say otherwise",
         "",
-        f"# Find faces that you like with: animix seeds {output.name} 1..60",
+        f"# Find faces that you like with: animix seeds {shown} 1..60",
         "latents: [3, 17, 42]",
         "truncation: 0.7  # lower is calmer, 1 is everything the network knows",
     ]
     if base.c_dim:
         lines += [f"label: 0  # a class from 0 to {base.c_dim - 1}; it may be keyframed"]
     lines += ["", "blend:  # from the bottom up"]
-    lines += [f"  - {base_run.name}"]
+    if others or len(base_run.files) == 1:
+        lines += [f"  - {base_run.name}"]
+    else:
+        lines += [
+            f"  - {base_run.name}:",
+            "      # How far its training had come: 1, first … last, or anything in between.",
+            f"      snapshot: {_ramp({0: 'first', 50: 'last', 100: 'first'})}",
+        ]
     for number, run in enumerate(others):
         start, stop = 100 * number // len(others), 100 * (number + 1) // len(others)
         half = (start + stop) // 2
@@ -181,7 +211,7 @@ def _seen_from(file: Path, folder: Path) -> str:
         return str(file.resolve())
 
 
-def _free_name(stem: str, taken: Mapping[str, Run]) -> str:
+def _free_name(stem: str, taken: Collection[str]) -> str:
     """A name that the language allows and that no other run has."""
     name = re.sub(r"\W+|_+", "_", stem, flags=re.ASCII).strip("_")
     name = re.sub(r"_?\d+$", "", name) or name

@@ -56,7 +56,7 @@ class Summary:
             kin = "the base"
             if network.correlation is not None:
                 kin = "related to the base" if network.related else "NOT related to the base"
-                kin += f" (correlation {network.correlation:.2f})"
+                kin += f" (correlation {network.correlation:.4f})"
             millions = network.num_parameters / 1e6
             told.append(
                 f"  {network.name}: {network.img_resolution} px, {millions:.2f} M parameters, "
@@ -70,10 +70,10 @@ def summarize(film: Film) -> tuple[Summary, list[str]]:
     schedule, timeline = film.schedule, film.timeline
     last = {column.network: number for number, column in enumerate(schedule.columns)}
     base_name = timeline.blend[0].network
-    base = film.network(last[base_name])
+    (base,) = film.engine.shelf.take([last[base_name]])
     networks, warnings = [], []
     for name, number in last.items():
-        network = film.network(number)
+        (network,) = film.engine.shelf.take([number])
         alike = None if name == base_name else float(np.median(correlation(base, network)))
         related = alike is None or alike > RELATED
         if not related:

@@ -3,6 +3,7 @@
 import os
 
 import hypothesis
+import numpy as np
 import pytest
 import torch
 
@@ -22,6 +23,7 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(autouse=True)
 def same_global_random_state():
     """animix draws from generators of its own: a test that moves the global one fails."""
-    before = torch.random.get_rng_state()
+    before = torch.random.get_rng_state(), np.random.get_state()[1]  # noqa: NPY002 (the global one)
     yield
-    assert torch.equal(before, torch.random.get_rng_state())
+    assert torch.equal(before[0], torch.random.get_rng_state())
+    assert (before[1] == np.random.get_state()[1]).all()  # noqa: NPY002

@@ -2,7 +2,7 @@ import pytest
 
 from animix.timeline import document
 from animix.timeline.document import parse_document
-from animix.timeline.nodes import Broken, Mapping, Scalar, Sequence
+from animix.timeline.nodes import Broken, ListNode, MapNode, TextNode
 
 LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"{name}: &{name} [{', '.join(['*' + before] * 10)}]\n"
@@ -26,11 +26,16 @@ def mistakes_of(text):
 
 def plain(node):
     """A node as plain Python."""
-    if isinstance(node, Mapping):
+    if isinstance(node, MapNode):
         return {key.text: plain(value) for key, value in node.entries}
-    if isinstance(node, Sequence):
+    if isinstance(node, ListNode):
         return [plain(item) for item in node.items]
-    return node.text if isinstance(node, Scalar) else node
+    return node.text if isinstance(node, TextNode) else node
+
+
+def value_of(node, key):
+    """The value of a key of a map."""
+    return next(value for name, value in node.entries if name.text == key)
 
 
 def test_scalars_stay_text_whatever_yaml_1_1_would_read():
@@ -52,7 +57,7 @@ def test_scalars_stay_text_whatever_yaml_1_1_would_read():
 def test_nodes_know_where_they_stand():
     root, _ = parse_document("\ufeffé: {swap: '64 ease-in'}\nb:\n  - x\n", "reel.yaml")
     (_, inner), (_, items) = root.entries
-    scalar = inner.get("swap")
+    scalar = value_of(inner, "swap")
     assert str(scalar.mark) == "reel.yaml:1:11"
     assert scalar.mark.width == len("'64 ease-in'")
     assert scalar.mark.text == "é: {swap: '64 ease-in'}"
@@ -63,7 +68,7 @@ def test_nodes_know_where_they_stand():
 
 def test_a_part_of_a_folded_text_is_the_whole():
     root, _ = parse_document("a: 64\n   ease-in\n", "reel.yaml")
-    scalar = root.get("a")
+    scalar = value_of(root, "a")
     assert scalar.text == "64 ease-in"
     assert scalar.part(3, 7) == scalar.mark
 
@@ -76,15 +81,15 @@ def test_anchors_and_aliases_work():
 
 @pytest.mark.parametrize("word", ["", "~", "null"])
 def test_what_yaml_calls_null_is_empty(word):
-    assert parse_document(f"a: {word}\nb: 1", "reel.yaml")[0].get("a").is_empty
-    assert not parse_document("a: 'null'", "reel.yaml")[0].get("a").is_empty
+    assert value_of(parse_document(f"a: {word}\nb: 1", "reel.yaml")[0], "a").is_empty
+    assert not value_of(parse_document("a: 'null'", "reel.yaml")[0], "a").is_empty
 
 
 def test_a_comment_in_the_place_of_a_value_is_remembered():
     root, _ = parse_document("background: #102030\nb: 1 # one\nc: # note\n  d\n", "reel.yaml")
-    assert root.get("background").comment == "#102030"
-    assert root.get("b").comment == ""
-    assert root.get("c").text == "d"
+    assert value_of(root, "background").comment == "#102030"
+    assert value_of(root, "b").comment == ""
+    assert value_of(root, "c").text == "d"
 
 
 @pytest.mark.parametrize(
@@ -102,6 +107,11 @@ def test_a_comment_in_the_place_of_a_value_is_remembered():
         ("{a: 1}: 3", "1:1", "a key is a word", ""),
         ("a: {0s: bezier(.2, 0, .3, 1)}", "1:9", SPLIT, "bezier .2 0 .3 1"),
         ("a: {x: =clamp(t, 0, 1), y: 2}", "1:8", "a comma inside {…} split", "in quotes"),
+        ("a: {x: =clamp(t, 0, 1)}", "1:8", "a comma inside", "(=…): planned but not available yet"),
+        ("a: Foo #1", "1:8", 'the value ends at "Foo"', '"Foo #1"'),
+        ("a: [1, 2 #x\n  , 3]", "1:10", 'the value ends at "2"', "# x"),
+        ("b: 1\na: {b: [3, #17]}\n", "2:8", "[ is not closed with ]", '"#17"'),
+        ("b: 1\na: [3, #17]\n", "2:4", "[ is not closed with ]", '"#17"'),
         ("a: [1, rgb(1, 2, 3), 4]", "1:8", "a comma inside […] split", "in quotes"),
         ("a: {0s:4}", "1:5", 'a space is missing after "0s:"', "write 0s: 4"),
         ("a: {0s: 1, 2s:4}", "1:12", 'a space is missing after "2s:"', "write 2s: 4"),
@@ -153,9 +163,9 @@ def test_aliases_that_nest_too_deep_are_refused():
 def test_several_mistakes_are_found_and_the_rest_is_read():
     root, mistakes = parse_document("a: {0s:4, 1s: 5}\nb: 1\nb: 2\nc: *x\n", "reel.yaml")
     assert sorted(mistake.mark.line for mistake in mistakes) == [1, 3, 4]
-    assert plain(root.get("a")) == {"1s": "5"}
-    assert plain(root.get("b")) == "1"
-    assert isinstance(root.get("c"), Broken)
+    assert plain(value_of(root, "a")) == {"1s": "5"}
+    assert plain(value_of(root, "b")) == "1"
+    assert isinstance(value_of(root, "c"), Broken)
 
 
 def test_a_hundred_mistakes_end_the_reading():

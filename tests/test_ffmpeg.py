@@ -9,6 +9,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -89,6 +90,14 @@ def test_colour_tags_are_complete(tmp_path: Path):
     ffmpeg("-i", film.path, "-c", "copy", stream)
     for path in (film.path, stream):
         assert "yuv420p(tv, bt709, progressive)" in ffmpeg("-i", path).stderr.decode()
+
+
+@pytest.mark.parametrize("title", ["Porcelain: ünï=code; 'quoted'", ""])
+def test_players_show_the_title(tmp_path: Path, title: str):
+    with Encoder(tmp_path / "film.mp4", replace(SMALL, title=title)) as film:
+        film.write(GREY)
+    told = ffmpeg("-i", film.path).stderr.decode()
+    assert (f": {title}\n" in told) if title else ("    title" not in told)
 
 
 def test_colours_come_back(tmp_path: Path):

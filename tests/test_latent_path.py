@@ -62,6 +62,13 @@ def test_latents_at_times_are_indices_into_the_keys():
     assert path.track.repeats[0].value == 3
 
 
+def test_latents_with_an_arrow_go_from_one_to_the_other_each_time():
+    path = latents("{0s..4s every 2s: 3 -> me.npz ease-in, 5s: 8}")
+    assert [key.source for key in path.keys] == [3, "me.npz", 8]
+    (run,) = path.track.repeats
+    assert (run.value, run.arrival, run.ease) == (0, 1, Ease("ease-in"))
+
+
 @pytest.mark.parametrize(
     ("text", "column", "message", "hint"),
     [
@@ -75,18 +82,22 @@ def test_latents_at_times_are_indices_into_the_keys():
         ("[]", 10, "latents has no seeds", ""),
         ("[9..1]", 11, '"9..1" is no range of seeds', ""),
         ("[0..4294967295]", 11, "is no range of seeds", ""),
-        ("=3", 10, "expressions (=…) are planned", ""),
+        ("=3", 10, "expressions (=…): planned", ""),
         ("{seeds: [3], spaec: w}", 23, 'unknown key "spaec"', 'did you mean "space"?'),
         ("{seeds: [3], every: 50%}", 30, '"50%" is a place in the clip', "lengths look"),
         ("{seeds: [3], every: 2}", 30, "2 needs a unit", "write 2s"),
         ("{seeds: [3], space: z, path: spline}", 39, "a path in z goes by slerp", "leave path out"),
         ("{seeds: [3], ease: foo}", 29, 'unknown ease "foo"', ""),
-        ("{seeds: [3], speed: 2}", 23, "speed is planned but not available yet", ""),
-        ("{seeds: [3], even: true}", 23, "even is planned but not available yet", ""),
-        ("{seeds: [3], edits: []}", 23, "edits is planned but not available yet", ""),
+        ("{seeds: [3], speed: 2}", 23, "speed: planned but not available yet", ""),
+        ("{seeds: [3], even: true}", 23, "even: planned but not available yet", ""),
+        ("{seeds: [3], edits: []}", 23, "edits: planned but not available yet", ""),
         ("{0s: 3, 2s: 4, space: z}", 25, '"space" is an option among the times', ""),
-        ("{4..32: 3, 64..: 4}", 10, "latents by resolution are planned but", ""),
-        ("{0s: 3 -> 4}", 17, 'unknown ease "->"', ""),
+        ("{4..32: 3, 64..: 4}", 10, "latents by resolution: planned but", ""),
+        ("{0s: 3 -> 4}", 17, '"->" stands only in keys with "every"', "write 0s..end every"),
+        ("{0s..end every 1s: 3 -> x}", 34, '"x" is no latent', ""),
+        ("{0s..end every 1s: 3 linear -> 4}", 29, "an ease stands behind both", ""),
+        ("{0s..end every 1s: 3 ->}", 31, "a latent is missing", ""),
+        ("{seeds: [1, 2], every: 0.001ms}", 33, "6e+06 visits in 6 s", ""),
         ("{0s: 3, 2: 4}", 18, '"2" is a resolution among the times', "needs a unit"),
     ],
 )

@@ -124,8 +124,7 @@ def test_a_whole_sheet_hides_what_lies_below(drawn):
     assert (mix[:, num_networks] == 1).all()
 
 
-@pytest.mark.parametrize("take", ["high", "low"])
-def test_snapshot_zero_is_what_lies_below(take):
+def test_snapshot_zero_is_what_lies_below():
     base = Overlay(np.ones(4), (0,), 1)
     over = Overlay(np.full(4, 0.7), (1, 2, 3), 0)
     assert (stack([base, over], 4) == [[1, 0, 0, 0]] * 4).all()

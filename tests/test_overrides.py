@@ -29,7 +29,7 @@ def test_a_value_is_replaced():
 def test_a_value_is_added_with_the_maps_on_its_way():
     assert overridden(frame__zoom="{0s: 1, 2s: 2}").frame.zoom.keys[1].value == 2
     assert overridden(fps="30000/1001").fps == Fraction(30000, 1001)
-    short = "{networks: {a: a.pkl, b: b.pkl}, duration: 6s}"
+    short = "{networks: {a: a.pkl, top: b.pkl}, duration: 6s}"
     assert overridden(short, blend__swap="64").blend[1].swap.keys[0].value == 64
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 import runpy
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -361,3 +362,12 @@ def test_the_texture_is_blue_noise(ranks, size):
     assert low_frequency_share(texture) < 0.03
     white = np.random.default_rng(0).permutation(size**2).reshape(size, size)
     assert low_frequency_share(white) > 0.7  # what the test would see otherwise
+
+
+@pytest.mark.parametrize("side", [24, 48, 96])
+def test_a_turn_begins_without_a_jump_in_sharpness(side):
+    picture = torch.rand(3, 96, 96, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    framing = Framing("cover", zoom=1.5)
+    straight = lay(picture, (side, side), framing)
+    barely = lay(picture, (side, side), replace(framing, rotate=0.001))
+    assert float((straight - barely).abs().max()) < 2e-3

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -120,6 +121,17 @@ def test_latents_are_where_they_are_meant_to_be(loop, latents, at, weights):
     assert dict(schedule.row(at).latents) == pytest.approx(weights)
 
 
+@pytest.mark.parametrize("loop", ["auto", "false"])
+@pytest.mark.parametrize("duration", ["1f", "1ms"])
+def test_a_clip_of_one_frame_shows_the_start(loop, duration):
+    schedule = schedule_of(
+        TWO + f"duration: {duration}\nloop: {loop}\nlatents: {{0s: 1, end: 1}}\n"
+        "blend: {swap: {0%: none, 50%: 8, 100%: none}}\n"
+    )
+    assert schedule.num_frames == 1
+    assert (schedule.row(0).mix == [[1, 0]] * 8).all()
+
+
 def test_seeds_without_a_loop_end_at_the_last_seed_on_the_last_frame():
     schedule = schedule_of(ONE + "duration: 2s\nloop: false\nlatents: [1, 2, 3]\n")
     assert dict(schedule.row(0).latents) == {1: 1.0}
@@ -148,6 +160,26 @@ def test_classes_mix_between_keys():
     assert dict(schedule.row(5).labels) == pytest.approx({0: 0.5, 2: 0.5})
 
 
+def test_a_class_after_an_arrow_is_reached():
+    schedule = schedule_of(
+        ONE + "duration: 4s\nfps: 10\nlabel: {0s..4s every 1s: 0 -> 2 linear}\n", c_dim=3
+    )
+    assert schedule.row(10).labels == ((0, 1.0),)
+    assert dict(schedule.row(15).labels) == pytest.approx({0: 0.5, 2: 0.5})
+    assert dict(schedule.row(39).labels) == pytest.approx({0: 0.1, 2: 0.9})
+
+
+@pytest.mark.parametrize("options", ["", "loop: false\n"])
+def test_latents_after_an_arrow_are_reached(options):
+    schedule = schedule_of(
+        ONE + f"duration: 4s\nfps: 10\n{options}latents: {{0s..4s every 1s: 5 -> 7 linear}}\n"
+    )
+    assert dict(schedule.row(10).latents) == {5: 1.0}
+    assert dict(schedule.row(15).latents) == pytest.approx({5: 0.5, 7: 0.5})
+    assert set(dict(schedule.row(19).latents)) == {5, 7}
+    assert dict(schedule.row(19).latents)[7] > 0.9
+
+
 def test_random_noise_is_a_function_of_time():
     text = ONE + "duration: 2s\nnoise: random\n"
     slow, fast = schedule_of(text + "fps: 10\n"), schedule_of(text + "fps: 20\n")
@@ -169,6 +201,12 @@ LOOPS = {
     "open latents": ("latents: {0s: 3, end: 4}", False, "latents are at 4 at the end"),
     "the same seed at both ends": ("latents: {0s: 3, 2s: 4, end: 3}", True, "meets itself"),
     "noise that does not divide": ("noise: {loop: 3s}", False, "does not divide"),
+    "one switch at the seam": ("truncation: {0s: 0.5, 3s: 1 hold}", False, "truncation is 1 at"),
+    "switches, one of them at the seam": ("truncation: {0s: 0.5 hold, 3s: 1 hold}", True, "meets"),
+    "repetitions that jump": ("truncation: {0s..end every 1s: 1 -> 0.2}", True, "meets itself"),
+    "one repetition": ("truncation: {0s..end every 4s: 0 -> 1}", False, "truncation is 1 at the"),
+    "latents that switch": ("latents: {seeds: [3, 4, 5], ease: hold}", True, "meets itself"),
+    "latents that switch once": ("latents: [3, 4 hold]", False, "latents are at 4 at the end"),
     "said so": ("loop: false", False, "loop: false"),
 }
 
@@ -212,7 +250,7 @@ def test_a_swap_seam_is_told_in_octaves():
         ("blend: {swap: {0s: 8, 2s..end every 1s: 8 -> 100}}", "100 is above 64"),
         ("label: 0", "a has no classes"),
         ("latents: {seeds: [me.npz], space: z}", "lies in W, not in z"),
-        ("truncation: {1s: 0.5, 50%: 0.7, 2s: 0.8}", "two keys at one instant"),
+        ("truncation: {1s: 0.5, 50%: 0.7, 2s: 0.8}", "two keys of truncation at one instant"),
     ],
 )
 def test_what_the_networks_can_not_do_fails(line, message):
@@ -228,9 +266,20 @@ def test_a_conditional_network_needs_a_class_that_it_has(line):
 
 
 def test_all_that_the_networks_can_not_do_is_told_at_once():
-    text = TWO + "duration: 4s\nlabel: 2\nblend: {swap: 999, snapshot: 9}\nloop: true\n"
-    text += "truncation: {0s: 1, end: 0}\n"
-    assert len(mistakes_of(text)) == 4
+    text = TWO + "duration: 4s\nlabel: 2\nblend: {swap: {0s: all, end: 999}, snapshot: 9}\n"
+    assert len(mistakes_of(text + "loop: true\n")) == 4
+
+
+def test_a_track_whose_keys_meet_hides_no_other_mistake():
+    timeline = read_timeline(
+        TWO + "duration: 4s\nframe: {zoom: {0s: 1, end: 2}}\n"
+        "truncation: {50%: .5, 2s: .7}\nblend: {swap: 999}\n",
+        "reel.yaml",
+    )
+    columns = [Column("a", 1, 1), Column("top", 1, 1)]
+    with pytest.raises(TimelineError) as caught:
+        make_schedule(replace(timeline, loop=True), facts(), columns)
+    assert [mistake.mark.line for mistake in caught.value.mistakes] == [3, 4, 5]
 
 
 @pytest.mark.parametrize(
@@ -251,7 +300,9 @@ def test_the_frame_on_the_screen_at_a_time(loop, at, frame):
     assert schedule_of(ONE + f"duration: 4s\nfps: 10\nloop: {loop}\n").frame_at(at) == frame
 
 
-@pytest.mark.parametrize("at", ["5s", "start - 1s", "half", "3", "", "1e999s", "end + 1s"])
+@pytest.mark.parametrize(
+    "at", ["5s", "end + 1ms", "start - 1s", "half", "3", "", "1e999s", "end + 1s"]
+)
 def test_a_time_outside_the_clip_or_none_at_all_fails(at):
     with pytest.raises(OptionError, match="--at"):
         schedule_of(ONE + "duration: 4s\n").frame_at(at)
@@ -282,3 +333,4 @@ def test_the_csv_holds_every_frame_with_its_mix():
     assert float(rows[5]["b8.conv1 top"]) == 0.25
     mix = np.array([float(rows[5][f"{layer.name} a"]) for layer in schedule.facts.layers])
     assert (mix == 0.75).all()
+    assert (rows[5]["noise"], rows[5]["background"]) == ("fixed", "#000000")

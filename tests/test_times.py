@@ -53,9 +53,9 @@ def test_a_time_is_an_exact_fraction(text, seconds, end_share):
         ("1s +", '"1s +" is not a time', "times look like"),
         ("1e3s", "is not a time", "times look like"),
         ("٣s", "is not a time", "times look like"),
-        ("4b", "times in beats and bars are planned but not available yet", ""),
-        ("bar 5 beat 3", "times in beats and bars are planned but not available yet", ""),
-        ("end - 1bar", "times in beats and bars are planned but not available yet", ""),
+        ("4b", "times in beats and bars: planned but not available yet", ""),
+        ("bar 5 beat 3", "times in beats and bars: planned but not available yet", ""),
+        ("end - 1bar", "times in beats and bars: planned but not available yet", ""),
     ],
 )
 def test_what_is_no_time_is_refused_with_what_to_write(text, message, hint):

@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 import os
+import shlex
+import signal
 import sys
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from animix import __version__, demo
+from animix.cli.arguments import (
+    film_target,
+    parse_frames,
+    parse_seeds,
+    parse_settings,
+    with_suffix,
+)
 from animix.cli.report import Report, choose_report, clock
 from animix.errors import AnimixError, OptionError
+from animix.timeline.timeline import LARGEST_SEED
+from animix.whole_file import whole_file
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 # Whatever needs torch is imported inside the commands, so that `animix --help` answers at once.
 
@@ -23,6 +37,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 Timeline = Annotated[Path, typer.Argument(metavar="FILE", help="A timeline (YAML).")]
@@ -66,18 +81,20 @@ def render(
     range of frames gets a file name of its own.
     """
     report = choose_report(as_json=as_json, quiet=quiet)
-    written: dict[Path, Path] = {}
+    written: dict[str, Path] = {}
 
     def render_one(file: Path) -> None:
-        from animix.film import encode, open_film, output_path, parse_frames
+        from animix.film import encode, film_path, open_film
         from animix.timeline.reader import load_timeline
 
         timeline = load_timeline(file, parse_settings(settings))
         film = open_film(timeline, device=device, draft=draft)
-        chosen = parse_frames(frames, film.schedule.num_frames) if frames else None
-        target = output_path(timeline, output, draft=draft, frames=chosen, batch=len(files) > 1)
-        if (first := written.setdefault(target.resolve(), file)) != file:
+        chosen = None if frames is None else parse_frames(frames, film.schedule.num_frames)
+        planned = film_path(timeline, chosen, draft=draft)
+        target = film_target(output, planned, batch=len(files) > 1)
+        if (first := written.setdefault(os.path.realpath(target), file)) != file:
             raise OptionError(f"{file}: would replace {target}, which {first} was rendered to")
+        keep_inputs(target, film.files)
         for note in film.notes:
             report.note(note)
         # Closed at once when interrupted, so that ffmpeg ends and its half a film goes.
@@ -86,7 +103,8 @@ def render(
         width, height = film.canvas_size
         fps, device_name = film.schedule.fps, str(film.engine.device)
         report.result(
-            f"{target}  {last.total} frames, {float(last.total / fps):.4g} s, {width}×{height}; "
+            f"{target}  {count(last.total, 'frame')}, {float(last.total / fps):.4g} s, "
+            f"{width}×{height}; "
             f"rendered in {clock(last.elapsed_seconds)} ({last.per_second:.1f} fps, {device_name})",
             file=str(target),
             frames=last.total,
@@ -114,14 +132,16 @@ def still(
     report = choose_report(as_json=as_json, quiet=quiet)
 
     def write_still(file: Path) -> None:
-        from animix.film import RENDERS, open_film, save_png
+        from PIL import Image
+
+        from animix.film import RENDERS, open_film
         from animix.timeline.reader import load_timeline
 
-        timeline = load_timeline(file, parse_settings(settings))
-        film = open_film(timeline, device=device)
+        target = with_suffix(output, ".png") if output else None
+        film = open_film(load_timeline(file, parse_settings(settings)), device=device)
         index = film.schedule.frame_at(at)
-        target = output or RENDERS / f"{file.stem}-frame-{index}.png"
-        save_png(film.rgb8(index), target)
+        target = target or RENDERS / f"{file.stem}-frame-{index}.png"
+        save_png(Image.fromarray(film.rgb8(index)), target)
         report.result(
             f"{target}  frame {index}, {float(index / film.schedule.fps):.3f} s",
             file=str(target),
@@ -139,11 +159,10 @@ def check(
     ] = None,
     settings: Settings = None,
     as_json: AsJson = False,
+    quiet: Quiet = False,
 ) -> None:
     """Find every mistake in timelines, then tell what they will render."""
-    report = choose_report(as_json=as_json, quiet=False)
-    if csv and len(files) > 1:
-        raise OptionError("--csv writes one schedule: give one timeline")
+    report = choose_report(as_json=as_json, quiet=quiet)
 
     def check_one(file: Path) -> None:
         from animix.film import open_film
@@ -151,16 +170,19 @@ def check(
         from animix.summary import summarize
         from animix.timeline.reader import load_timeline
 
+        if csv and len(files) > 1:
+            raise OptionError("--csv writes one schedule: give one timeline")
         film = open_film(load_timeline(file, parse_settings(settings)), device="cpu")
         summary, warnings = summarize(film)
         report.result("\n".join(summary.lines()), **summary.as_dict())
         for note in (*film.notes, *warnings):
             report.note(note)
         if csv:
-            with csv.open("w", newline="", encoding="utf-8") as stream:
+            keep_inputs(csv, film.files)
+            with whole_file(csv) as part, part.open("w", newline="", encoding="utf-8") as stream:
                 write_csv(film.schedule, stream)
             rows = film.schedule.num_frames
-            report.result(f"{csv}  {rows} rows", file=str(csv), rows=rows)
+            report.result(f"{csv}  {count(rows, 'row')}", file=str(csv), rows=rows)
 
     each(files, check_one, report)
 
@@ -170,10 +192,17 @@ def seeds(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A network or a timeline.")],
     numbers: Annotated[str, typer.Argument(metavar="A..B", help="Seeds, both included: 1..200")],
     at: Annotated[
-        str, typer.Option("--at", metavar="TIME", help="The moment of a timeline.")
-    ] = "50%",
+        str | None,
+        typer.Option("--at", metavar="TIME", help="The moment of a timeline; else its middle."),
+    ] = None,
     like: Annotated[
-        int | None, typer.Option(metavar="SEED", help="Order by closeness to this one in W.")
+        int | None,
+        typer.Option(
+            metavar="SEED",
+            min=0,
+            max=LARGEST_SEED,
+            help="Order by closeness to this one in W.",
+        ),
     ] = None,
     output: Output = None,
     device: Device = None,
@@ -185,18 +214,18 @@ def seeds(
     report = choose_report(as_json=as_json, quiet=quiet)
 
     def draw(file: Path) -> None:
-        from animix.film import RENDERS, save_png
-        from animix.sheets import SeedSheet, by_closeness, parse_seeds, seed_painter
+        from animix.film import RENDERS
+        from animix.sheets import SeedSheet, by_closeness, seed_painter
 
+        target = with_suffix(output, ".png") if output else RENDERS / f"{file.stem}-seeds.png"
         chosen = parse_seeds(numbers)
         painter = seed_painter(file, at=at, overrides=parse_settings(settings), device=device)
         if like is not None:
             chosen = by_closeness(painter, chosen, like)
         sheet = SeedSheet(painter, chosen)
         deque(report.follow(file.name, sheet.draw()), maxlen=0)
-        target = output or RENDERS / f"{file.stem}-seeds.png"
         save_png(sheet.image, target)
-        report.result(f"{target}  {len(chosen)} seeds", file=str(target), seeds=chosen)
+        report.result(f"{target}  {count(len(chosen), 'seed')}", file=str(target), seeds=chosen)
 
     each([file], draw, report)
 
@@ -210,16 +239,18 @@ def new(
         "timeline.yaml"
     ),
     as_json: AsJson = False,
+    quiet: Quiet = False,
 ) -> None:
     """Write a commented timeline for networks, ready to render."""
-    report = choose_report(as_json=as_json, quiet=False)
+    report = choose_report(as_json=as_json, quiet=quiet)
 
     def write(output: Path) -> None:
         from animix.starter import write_starter
 
         for note in write_starter(networks, output):
             report.note(note)
-        report.result(f"{output}  try: animix render {output}", file=str(output))
+        command = shlex.join(["animix", "render", str(output)])
+        report.result(f"{output}  try: {command}", file=str(output))
 
     each([output], write, report)
 
@@ -240,12 +271,17 @@ def each(items: Sequence[Path], work: Callable[[Path], None], report: Report) ->
     """Do work for every item, tell its errors, and exit with the highest of their codes."""
     code = 0
     try:
+        import_torch()
         for item in items:
             try:
                 work(item)
             except AnimixError as error:
                 report.error(str(item), error)
                 code = max(code, error.exit_code)
+            except OSError as error:  # of a path that nobody looked at before
+                place = error.filename or item
+                report.error(str(item), OptionError(f"{place}: {error.strerror or error}"))
+                code = max(code, OptionError.exit_code)
     except KeyboardInterrupt:
         report.interrupted()
         raise typer.Exit(130) from None
@@ -253,15 +289,42 @@ def each(items: Sequence[Path], work: Callable[[Path], None], report: Report) ->
         raise typer.Exit(code)
 
 
-def parse_settings(settings: Sequence[str] | None) -> dict[str, str]:
-    """``a.b=3`` texts as a dictionary."""
-    overrides = {}
-    for setting in settings or ():
-        key, equals, value = setting.partition("=")
-        if not (key and equals):
-            raise OptionError(f'--set "{setting}": expected KEY=VALUE, such as blend.swap=64')
-        overrides[key.strip()] = value
-    return overrides
+def import_torch() -> None:
+    """Import torch; a Ctrl-C meanwhile waits until it is done.
+
+    Raised in the middle of it, KeyboardInterrupt goes through C++ that can't carry it, and Python
+    aborts.
+    """
+    pressed = []
+    before = signal.signal(signal.SIGINT, lambda *_: pressed.append(True))
+    try:
+        import torch  # noqa: F401  (only its loading counts)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if pressed:
+        raise KeyboardInterrupt
+
+
+def keep_inputs(target: Path, inputs: Sequence[Path]) -> None:
+    """Refuse to write over a timeline, a network or a latent that is being read."""
+    place = os.path.realpath(target)
+    if any(os.path.realpath(path) == place for path in inputs):
+        raise OptionError(f"{target} is read by this timeline; name another file")
+
+
+def save_png(image: Image.Image, target: Path) -> None:
+    """Write a picture as a PNG."""
+    with whole_file(target) as part:
+        image.save(part, format="PNG")
+
+
+def count(number: int, noun: str) -> str:
+    """A number with its noun.
+
+    >>> count(1, "frame"), count(2, "frame")
+    ('1 frame', '2 frames')
+    """
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def main() -> None:
@@ -270,11 +333,7 @@ def main() -> None:
     # is imported. On two cores that costs 8 % beside x264 (91 ms a frame instead of 84) and half
     # the speed beside another busy program (260 instead of 135).
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    try:
-        app()
-    except AnimixError as error:
-        typer.echo(f"error: {error}", err=True)
-        sys.exit(error.exit_code)
-    except OSError as error:
-        typer.echo(f"error: {error.filename or 'a file'}: {error.strerror}", err=True)
-        sys.exit(1)
+    for ending in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
+        # As an exception, so that ffmpeg ends and its half a film goes, as with Ctrl-C.
+        signal.signal(ending, lambda number, _: sys.exit(128 + number))
+    app()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -13,12 +15,27 @@ from animix.errors import AnimixError, TimelineError
 from animix.progress import Progress
 
 
+def tell(text: str, *, err: bool = True) -> None:
+    """Write a line to stderr or stdout; where it can't be delivered, work goes on without it.
+
+    A reader that has left (`animix … | head`) or a full disk behind a redirect must not cost a film
+    that took an hour.
+    """
+    stream = sys.stderr if err else sys.stdout
+    try:
+        typer.echo(text, file=stream)
+    except (OSError, ValueError):
+        # Nothing more goes there, or Python itself would complain on its way out.
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
 class Report:
     """Plain lines: results to stdout, everything else to stderr."""
 
     def note(self, text: str) -> None:
         """Tell what the user should know."""
-        typer.echo(f"note: {text}", err=True)
+        tell(f"note: {text}")
 
     def error(self, subject: str, error: AnimixError) -> None:
         """Tell what went wrong with one item."""
@@ -28,15 +45,15 @@ class Report:
                 f"{error}\n\n{count} mistake{'s' if count > 1 else ''} in {subject}", err=True
             )
         else:
-            typer.echo(f"error: {error}", err=True)
+            tell(f"error: {error}")
 
     def interrupted(self) -> None:
         """Tell that the user stopped the work."""
-        typer.echo("interrupted", err=True)
+        tell("interrupted")
 
     def result(self, text: str, **facts: Any) -> None:
         """Tell what was made."""
-        typer.echo(text)
+        tell(text, err=False)
 
     def follow(self, title: str, steps: Iterable[Progress]) -> Iterator[Progress]:
         """Pass steps on and show how far they are: a line every tenth of the way, not too often."""
@@ -45,10 +62,9 @@ class Report:
             tenths = 10 * step.done // step.total
             if tenths > told and (tenths == 10 or step.elapsed_seconds > told_seconds + 1):
                 told, told_seconds = tenths, step.elapsed_seconds
-                typer.echo(
+                tell(
                     f"{title}  {step.done}/{step.total}  {step.per_second:.1f}/s  "
-                    f"{clock(step.eta_seconds)} left",
-                    err=True,
+                    f"{clock(step.eta_seconds)} left"
                 )
             yield step
 
@@ -129,7 +145,7 @@ class JsonReport(Report):
             yield step
 
     def _write(self, event: str, **facts: Any) -> None:
-        typer.echo(json.dumps({"event": event, **facts}))
+        tell(json.dumps({"event": event, **facts}), err=False)
 
 
 class QuietReport(Report):
@@ -148,20 +164,22 @@ class QuietReport(Report):
 
 def choose_report(*, as_json: bool, quiet: bool) -> Report:
     """The report for the options given and the place where it will be read."""
-    if as_json:
-        return JsonReport()
     if quiet:
         return QuietReport()
-    return BarReport() if sys.stderr.isatty() else Report()
+    if as_json:
+        return JsonReport()
+    return BarReport() if sys.stderr and sys.stderr.isatty() else Report()
 
 
 def clock(seconds: float) -> str:
     """Seconds as a person reads them.
 
-    >>> clock(7.4), clock(75), clock(3700)
-    ('7s', '1:15', '1:01:40')
+    >>> clock(0.34), clock(17.4), clock(75), clock(3700)
+    ('0.3s', '17s', '1:15', '1:01:40')
     """
     whole = round(seconds)
+    if whole < 10:
+        return f"{seconds:.1f}s"
     if whole < 60:
         return f"{whole}s"
     minutes, rest = divmod(whole, 60)

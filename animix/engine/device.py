@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import torch
 
 from animix.errors import OptionError, RenderError
+from animix.networks.precision import full_float32
 
 
 def choose_device(name: str | None = None) -> torch.device:
@@ -21,7 +22,7 @@ def choose_device(name: str | None = None) -> torch.device:
     except RuntimeError as exc:
         raise OptionError(f'"{name}" is not a device; expected cuda, cuda:N, mps or cpu') from exc
     at_hand = {
-        "cpu": True,
+        "cpu": not device.index,
         "cuda": torch.cuda.is_available() and (device.index or 0) < torch.cuda.device_count(),
         "mps": torch.backends.mps.is_available(),
     }
@@ -35,21 +36,18 @@ def choose_device(name: str | None = None) -> torch.device:
 
 
 @contextlib.contextmanager
-def exact(device: torch.device) -> Iterator[None]:
-    """Arithmetic that gives a frame the same bits whenever it is painted; errors as ours.
-
-    Full float32 and no algorithm picked by timing: cuDNN's benchmark may choose another kernel in
-    the next run, and TF32 alone is an error of 3e-4.
-    """
+def painting(device: torch.device) -> Iterator[None]:
+    """Full float32 without gradients; a device whose memory is full ends in a RenderError."""
     try:
-        with (
-            torch.inference_mode(),
-            torch.backends.cudnn.flags(
-                enabled=True, benchmark=False, deterministic=True, allow_tf32=False
-            ),
-        ):
+        with torch.inference_mode(), full_float32():
             yield
-    except torch.OutOfMemoryError as exc:
-        raise RenderError(
-            f"{device}: out of memory; try --draft, a smaller size, or --device cpu"
-        ) from exc
+    except (torch.OutOfMemoryError, MemoryError) as exc:
+        raise _out_of_memory(device) from exc
+    except RuntimeError as exc:
+        if "can't allocate memory" not in str(exc):  # how torch says it on the CPU
+            raise
+        raise _out_of_memory(device) from exc
+
+
+def _out_of_memory(device: torch.device) -> RenderError:
+    return RenderError(f"{device}: out of memory; try --draft or a smaller size")

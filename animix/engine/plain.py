@@ -13,8 +13,9 @@ from animix.engine.shelf import Shelf
 from animix.errors import RenderError
 from animix.latents import z_of_seed
 from animix.networks.blend import mix_buffers, mix_tensors
+from animix.networks.mapping import truncated
 from animix.networks.network import Network
-from animix.schedule import Row
+from animix.schedule import NoiseState, Row
 
 _REMEMBERED = 256
 """Seeds whose w is kept; a path visits a few of them over and over."""
@@ -23,9 +24,9 @@ _REMEMBERED = 256
 class Engine:
     """Paints the picture of any row, in any order: nothing of one reaches another.
 
-    ``home`` gives mapping, w_avg, filters and noise images to every blend; ``shelf`` has the
-    networks that are mixed, one for each column of a row's mix; ``projected`` has the w
-    [num_ws, w_dim] of each latent file.
+    ``home`` is a network of the blend's shapes that gives mapping, w_avg, noise images and filters
+    to every mix; ``shelf`` has the networks that are mixed, one for each column of a row's mix;
+    ``projected`` has the w [num_ws, w_dim] of each latent file.
     """
 
     def __init__(
@@ -36,12 +37,15 @@ class Engine:
         *,
         stop_resolution: int | None = None,
     ) -> None:
-        self.home = home
-        self.device = home.device
+        self.facts = home.facts
+        self.device = shelf.device
         self.shelf = shelf
+        self._buffers = mix_buffers(home)
+        # Its own layers are let go: every mix is written over them.
+        self._network = home.with_tensors(self._buffers)
         self._projected = projected
         self._stop_resolution = stop_resolution
-        self._buffers = mix_buffers(home)
+        self._circle: dict[str, tuple[Tensor, Tensor]] | None = None
         self._w_of_seed: dict[tuple[int, int | None], Tensor] = {}
 
     def picture(self, row: Row) -> Tensor:
@@ -50,16 +54,11 @@ class Engine:
         RenderError where the mix is so far out that numbers overflow.
         """
         used = np.flatnonzero((row.mix != 0).any(axis=0)).tolist()
-        self.shelf.capacity = max(self.shelf.capacity, len(used))
-        networks = [self.shelf[number] for number in used]
-        mixed = mix_tensors(networks, row.mix[:, used], self._buffers)
-        network = self.home.with_tensors(mixed)
-        noise = row.noise.kind
-        if noise == "loop":
-            network = network.with_tensors(circle_noise(self.home, row.noise.turn))
+        mixed = mix_tensors(self.shelf.take(used), row.mix[:, used], self._buffers)
+        network = self._network.with_tensors({**mixed, **self._noise_images(row.noise)})
         picture = network.synthesis(
             self.ws(row)[None],
-            noise=noise if noise in ("none", "random") else "const",
+            noise=row.noise.kind if row.noise.kind in ("none", "random") else "const",
             seed=row.noise.seed,
             stop_resolution=self._stop_resolution,
         )[0]
@@ -72,26 +71,38 @@ class Engine:
 
     def ws(self, row: Row) -> Tensor:
         """The w of a row, seeds truncated and projected files as they are: [num_ws, w_dim]."""
-        w_avg = self.home.tensors["mapping.w_avg"]
-        psi = torch.tensor(row.psi, dtype=torch.float32, device=self.device)[:, None]
+        w_avg = self._network.tensors["mapping.w_avg"]
+        psi = torch.tensor(row.psi, dtype=torch.float32, device=self.device)
         classes = row.labels or ((None, 1.0),)
-        ws = torch.zeros(self.home.num_ws, self.home.w_dim, device=self.device)
+        ws = torch.zeros(self.facts.num_ws, self.facts.w_dim, device=self.device)
         if row.space == "z":
             z = np.sum([weight * self._z(source) for source, weight in row.latents], axis=0)
             for label, share in classes:
                 ws += share * self._map(z, label)
-            return w_avg + psi * (ws - w_avg)
+            return truncated(ws[None], w_avg, psi)[0]
         for source, weight in row.latents:
             if isinstance(source, str):
                 ws += weight * torch.from_numpy(self._projected[source]).to(self.device)
                 continue
             for label, share in classes:
-                ws += weight * share * (w_avg + psi * (self._mapped(source, label) - w_avg))
+                seen = self._mapped(source, label)
+                ws += weight * share * truncated(seen[None], w_avg, psi)[0]
         return ws
+
+    def _noise_images(self, noise: NoiseState) -> dict[str, Tensor]:
+        if noise.kind != "loop":
+            return {}
+        if self._circle is None:
+            self._circle = noise_circle(self._network)
+        angle = 2 * np.pi * noise.turn
+        return {
+            name: float(np.cos(angle)) * fixed + float(np.sin(angle)) * other
+            for name, (fixed, other) in self._circle.items()
+        }
 
     def _z(self, seed: int | str) -> NDArray[np.float64]:
         assert isinstance(seed, int), "the schedule lets no projected file into z"
-        return z_of_seed(seed, self.home.z_dim)
+        return z_of_seed(seed, self.facts.z_dim)
 
     def _mapped(self, seed: int, label: int | None) -> Tensor:
         if (seed, label) not in self._w_of_seed:
@@ -101,17 +112,16 @@ class Engine:
         return self._w_of_seed[seed, label]
 
     def _map(self, z: NDArray[np.float64], label: int | None) -> Tensor:
-        one_hot = None if label is None else np.eye(self.home.c_dim, dtype=np.float32)[[label]]
-        return self.home.mapping(z, one_hot)[0]
+        one_hot = None if label is None else np.eye(self.facts.c_dim, dtype=np.float32)[[label]]
+        return self._network.mapping(z, one_hot)[0]
 
 
-def circle_noise(network: Network, turn: float) -> dict[str, Tensor]:
-    """Noise images at a place (0..1) of a closed circle that starts at the network's fixed ones.
+def noise_circle(network: Network) -> dict[str, tuple[Tensor, Tensor]]:
+    """For each noise image the two that span a circle through it: cos · fixed + sin · other.
 
-    cos · fixed + sin · other: both have the same power and nothing in common, so the power stays.
+    Both have the same power and are orthogonal, so the power is the same all the way round.
     """
-    angle = 2 * np.pi * turn
-    images = {}
+    circle = {}
     for number, layer in enumerate(network.layers):
         name = f"synthesis.{layer.name}.noise_const"
         fixed = network.tensors.get(name)
@@ -120,6 +130,8 @@ def circle_noise(network: Network, turn: float) -> dict[str, Tensor]:
         # Drawn on the CPU: the same circle on every device.
         generator = torch.Generator().manual_seed(number)
         other = torch.randn(fixed.shape, generator=generator).to(fixed.device)
-        other *= fixed.square().mean().sqrt() / other.square().mean().sqrt()
-        images[name] = float(np.cos(angle)) * fixed + float(np.sin(angle)) * other
-    return images
+        power = fixed.square().sum()
+        if power > 0:
+            other -= (other * fixed).sum() / power * fixed
+        circle[name] = fixed, other * (power / other.square().sum()).sqrt()
+    return circle

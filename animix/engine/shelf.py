@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,27 +12,21 @@ from animix.networks.network import Network
 
 
 class Shelf:
-    """Networks by number, at most ``capacity`` at a time; the least recently used one leaves."""
+    """Networks by number, as many as are in use at a time."""
 
-    def __init__(self, files: Sequence[Path], *, device: torch.device, capacity: int = 2) -> None:
+    def __init__(self, files: Sequence[Path], device: torch.device) -> None:
         self.files = tuple(files)
         self.device = device
-        self.capacity = capacity
-        self._networks: OrderedDict[int, Network] = OrderedDict()
+        self._networks: dict[int, Network] = {}
 
-    def __getitem__(self, number: int) -> Network:
-        network = self._networks.pop(number, None)
-        if network is None:
-            # Room is made first: at no time are there more than `capacity`.
-            while len(self._networks) >= self.capacity:
-                self._networks.popitem(last=False)
-            network = self.load(self.files[number])
-        self._networks[number] = network
-        return network
+    def take(self, numbers: Sequence[int]) -> list[Network]:
+        """The networks of these numbers; all others leave before a new one is read."""
+        self._networks = {n: self._networks[n] for n in numbers if n in self._networks}
+        for number in numbers:
+            if number not in self._networks:
+                network = load_network(self.files[number])
+                self._networks[number] = network.to(self.device)
+        return [self._networks[number] for number in numbers]
 
     def __len__(self) -> int:
         return len(self._networks)
-
-    def load(self, file: Path) -> Network:
-        """A network that does not stand on the shelf."""
-        return load_network(file).to(self.device)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,7 @@ SUM_TOLERANCE = 1e-6
 
 
 def blend(networks: Sequence[Network], mix: Array | Sequence[object]) -> Network:
-    """Return the network whose every layer is the sum of the networks' layers times their shares.
+    """The network whose every layer is the sum of the networks' layers times their shares.
 
     ``mix`` is [L, K], the share of network k in layer l, or [K], the same in every layer. Each
     row sums to 1; negative shares extrapolate. Mapping, w_avg, noise images and filters are the
@@ -37,7 +38,7 @@ def blend(networks: Sequence[Network], mix: Array | Sequence[object]) -> Network
 def checked_mix(
     mix: Array | Sequence[object], num_layers: int, num_networks: int
 ) -> npt.NDArray[np.float64]:
-    """Return a mix as [L, K] float64 whose rows sum to 1, or raise BlendError.
+    """A mix as [L, K] float64 whose rows sum to 1, or raise BlendError.
 
     >>> checked_mix([0.25, 0.75], num_layers=2, num_networks=2)
     array([[0.25, 0.75],
@@ -66,7 +67,7 @@ def mix_tensors(
     mix: npt.NDArray[np.float64],
     out: dict[str, Tensor] | None = None,
 ) -> dict[str, Tensor]:
-    """Return the tensors of all layers, mixed by the checked ``mix`` [L, K].
+    """The tensors of all layers, mixed by the checked ``mix`` [L, K].
 
     ``out``, from ``mix_buffers``, is written into instead of new memory: for renderers, which mix
     at every frame. Where one network has the share 1, its own tensor is returned, uncopied.
@@ -91,9 +92,21 @@ def mix_tensors(
 
 
 def mix_buffers(network: Network) -> dict[str, Tensor]:
-    """Return memory for the layers of a mix with this network as its base."""
+    """Memory for the layers of a mix with this network as its base."""
     names = [name for layer in network.layers for name in layer.tensors]
     return {name: torch.empty_like(network.tensors[name]) for name in names}
+
+
+def with_mapping(base: Network, mapping: Network) -> Network:
+    """The base with the mapping, w_avg and noise images of another network that it blends with."""
+
+    def moves(name: str) -> bool:
+        return name.startswith("mapping.") or name.endswith(".noise_const")
+
+    tensors = {name: tensor for name, tensor in base.tensors.items() if not moves(name)}
+    tensors |= {name: tensor for name, tensor in mapping.tensors.items() if moves(name)}
+    facts = replace(base.facts, z_dim=mapping.z_dim, c_dim=mapping.c_dim)
+    return replace(base, facts=facts, tensors=tensors)
 
 
 def check_blendable(
@@ -131,7 +144,7 @@ def check_blendable(
 
 
 def mapping_differences(base: Network, other: Network) -> list[str]:
-    """Return what differs between two mapping networks; no hindrance, for one mapping is used."""
+    """What differs between two mapping networks; no hindrance, for one mapping is used."""
     return [
         f"{what}: {mine} and {theirs}"
         for what, mine, theirs in (

@@ -12,6 +12,9 @@ from animix.networks.network import Network
 from animix.networks.nvidia_pickle import read_nvidia_pickle
 from animix.networks.safetensors import read_safetensors
 
+MAX_BYTES = 8 << 30
+"""The largest published checkpoints take less than 2 GiB."""
+
 
 def _is_safetensors(head: bytes) -> bool:
     """A header of at most 100 MB: its length in 8 bytes, then JSON."""
@@ -62,20 +65,27 @@ def load_network(path: str | Path) -> Network:
         raise NetworkError(f"{path}: {exc}") from exc
     except OSError as exc:
         raise NetworkError(f"{path}: it can't be read ({exc.strerror})") from exc
+    except MemoryError as exc:
+        raise NetworkError(f"{path}: it takes more memory than there is") from exc
 
 
 def _format(path: Path) -> Format:
     try:
-        mode = path.stat().st_mode
+        found = path.stat()
     except FileNotFoundError as exc:
         raise NetworkError("there is no such file") from exc
     except ValueError as exc:
         raise NetworkError("the path holds a character that no path can hold") from exc
-    if stat.S_ISDIR(mode):
+    if stat.S_ISDIR(found.st_mode):
         raise NetworkError("it is a folder, expected a checkpoint file")
-    if not stat.S_ISREG(mode):
+    if not stat.S_ISREG(found.st_mode):
         # Opening a pipe would wait for ever, reading a device never end.
         raise NetworkError("it is a pipe or a device, expected a checkpoint file")
+    if found.st_size > MAX_BYTES:
+        raise NetworkError(
+            f"it takes {found.st_size / 2**30:.0f} GiB, more than any network "
+            f"({MAX_BYTES >> 30} GiB)"
+        )
     with path.open("rb") as file:
         head = file.read(64)
     for known in FORMATS:

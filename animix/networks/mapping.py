@@ -13,7 +13,7 @@ LR_MULTIPLIER = 0.01
 
 
 def fully_connected(x: Tensor, weight: Tensor, bias: Tensor, lr_multiplier: float = 1) -> Tensor:
-    """Return the layer with equalised learning rate (Karras et al. 2018, section 4.1): [N, out].
+    """The layer with equalised learning rate (Karras et al. 2018, section 4.1): [N, out].
 
     The stored ``weight`` [out, in] has unit variance and is scaled by 1/√in when it is used: x is
     scaled instead, which is as good and far smaller.
@@ -28,7 +28,7 @@ def normalized(x: Tensor) -> Tensor:
 
 @torch.no_grad()
 def map_latents(tensors: Mapping[str, Tensor], z: Tensor, label: Tensor | None) -> Tensor:
-    """Return w [N, w_dim] of z [N, z_dim] and, in a conditional network, label [N, c_dim].
+    """The w [N, w_dim] of z [N, z_dim] and, in a conditional network, label [N, c_dim].
 
     Karras et al. 2019, section 2; the label's embedding stands after z (Karras et al. 2020b).
     """
@@ -49,12 +49,11 @@ def map_latents(tensors: Mapping[str, Tensor], z: Tensor, label: Tensor | None) 
 
 
 @torch.no_grad()
-def truncated(ws: Tensor, w_avg: Tensor, psi: float, cutoff: int | None = None) -> Tensor:
-    """Pull the first ``cutoff`` of ws [N, num_ws, w_dim] (None: all) towards w_avg [w_dim].
+def truncated(ws: Tensor, w_avg: Tensor, psi: Tensor) -> Tensor:
+    """The ws [N, num_ws, w_dim] pulled towards w_avg [w_dim], each by its psi [num_ws].
 
-    The truncation trick in W: w_avg + psi · (w − w_avg) (Karras et al. 2019, appendix B).
+    The truncation trick in W: w_avg + psi · (w − w_avg) (Karras et al. 2019, appendix B). A psi of
+    1 leaves a w exactly as it is.
     """
-    if psi == 1:
-        return ws
-    pulled = w_avg + psi * (ws[:, :cutoff] - w_avg)
-    return pulled if cutoff is None else torch.cat([pulled, ws[:, cutoff:]], dim=1)
+    psi = psi[:, None]
+    return torch.where(psi == 1, ws, w_avg + psi * (ws - w_avg))

@@ -14,6 +14,7 @@ from animix.errors import NetworkError
 from animix.networks import stylegan2
 from animix.networks.facts import Layer, NetworkFacts
 from animix.networks.mapping import map_latents, truncated
+from animix.networks.precision import full_float32
 
 Array = Tensor | npt.NDArray[np.generic]
 
@@ -76,12 +77,12 @@ class Network:
         return self.tensors["mapping.w_avg"].device
 
     def to(self, device: torch.device | str) -> Network:
-        """Return the network on a device."""
+        """The network on a device."""
         moved = {name: tensor.to(device) for name, tensor in self.tensors.items()}
         return replace(self, tensors=moved)
 
     def with_tensors(self, tensors: Mapping[str, Tensor]) -> Network:
-        """Return a network with some tensors replaced by others of the same shape."""
+        """A network with some tensors replaced by others of the same shape."""
         for name, tensor in tensors.items():
             if name not in self.tensors:
                 raise NetworkError(f"this network has no tensor {name}")
@@ -98,7 +99,7 @@ class Network:
         truncation_psi: float = 1,
         truncation_cutoff: int | None = None,
     ) -> Tensor:
-        """Return ws [N, num_ws, w_dim] of z [N, z_dim] and, if conditional, label [N, c_dim].
+        """The ws [N, num_ws, w_dim] of z [N, z_dim] and, if conditional, label [N, c_dim].
 
         Truncation pulls the first ``truncation_cutoff`` ws (None: all) towards the average w:
         psi 1 leaves them alone, 0 is the average.
@@ -121,10 +122,11 @@ class Network:
             raise NetworkError(
                 f"truncation_cutoff is {truncation_cutoff}, expected 0 to {self.num_ws}"
             )
-        w = map_latents(self.tensors, z, label)
-        ws = w[:, None].repeat(1, self.num_ws, 1)
-        w_avg = self.tensors["mapping.w_avg"]
-        return truncated(ws, w_avg, truncation_psi, truncation_cutoff)
+        psi = torch.ones(self.num_ws, device=self.device)
+        psi[:truncation_cutoff] = truncation_psi
+        with full_float32():
+            w = map_latents(self.tensors, z, label)
+        return truncated(w[:, None].repeat(1, self.num_ws, 1), self.tensors["mapping.w_avg"], psi)
 
     def synthesis(
         self,
@@ -133,7 +135,7 @@ class Network:
         seed: int = 0,
         stop_resolution: int | None = None,
     ) -> Tensor:
-        """Return the pictures of ws [N, num_ws, w_dim]: [N, 3, H, W], nominally in [-1, 1].
+        """The pictures of ws [N, num_ws, w_dim]: [N, 3, H, W], nominally in [-1, 1].
 
         ``noise``: ``const`` are the network's fixed noise images, ``random`` new ones, a function
         of ``seed`` and the sample's place in the batch, ``none`` is none. With ``stop_resolution``
@@ -153,10 +155,11 @@ class Network:
             images = stylegan2.random_noise(
                 self.facts, self.tensors, seed, range(len(ws)), self.device
             )
-        return stylegan2.synthesize(self.facts, self.tensors, ws, images, stop_resolution)
+        with full_float32():
+            return stylegan2.synthesize(self.facts, self.tensors, ws, images, stop_resolution)
 
     def _taken(self, name: str, values: Array, shape: tuple[int, ...]) -> Tensor:
-        """Return an argument [N, *shape] as a float32 tensor on the network's device."""
+        """An argument [N, *shape] as a float32 tensor on the network's device."""
         expected = f"expected [N, {', '.join(map(str, shape))}]"
         if not isinstance(values, Tensor):
             try:

@@ -19,11 +19,10 @@ from animix.errors import NetworkError
 from animix.networks import stylegan2_layout
 from animix.networks.mapping import LR_MULTIPLIER
 from animix.networks.network import Network
-from animix.networks.pickle_data import Name, Persistent, Record, UnknownName, read_pickle
+from animix.networks.pickle_data import TORCH_MAGIC, Record, UnknownName, read_pickle
+from animix.networks.torch_file import FLOATS, PARAMETER, TENSOR, build_tensor, read_old_format
 
 MODULE = "torch_utils.persistence._reconstruct_persistent_obj"
-PARAMETER = "torch._utils._rebuild_parameter"
-TENSOR = "torch._utils._rebuild_tensor_v2"
 STORAGE = "torch.storage._load_from_bytes"
 NUMPY = tuple(
     f"{module}.{name}"
@@ -32,24 +31,26 @@ NUMPY = tuple(
 )
 ALLOWED = (MODULE, PARAMETER, TENSOR, STORAGE, *NUMPY, "numpy.dtype", "numpy.ndarray")
 
-DTYPES = {
-    "torch.HalfStorage": torch.float16,
-    "torch.BFloat16Storage": torch.bfloat16,
-    "torch.FloatStorage": torch.float32,
-    "torch.DoubleStorage": torch.float64,
-}
-
 NOT_YET = ", which animix does not read yet (it reads StyleGAN2 in PyTorch)"
 
-TORCH_MAGIC = 0x1950A86A20F9469CFC6C
-"""The first number of a file written by torch.save before it wrote zip files."""
+KINDS = ("_modules", "_parameters", "_buffers")
+"""What a module holds."""
+
+MAX_ENTRIES = 4000
+"""Modules and tensors of a network, ten times as many as the largest published one has."""
+
+MAX_NAME = 200
+"""Letters in a tensor's full name."""
+
+STORAGE_STEPS = 64
+"""The steps of each of a storage's five pickles, at most; the longest takes about 30."""
 
 
 def read_nvidia_pickle(path: Path) -> Network:
     """Read ``G_ema`` of a training snapshot, or the network that the file itself is."""
-    data = path.read_bytes()
     try:
-        content = read_pickle(io.BytesIO(data), ALLOWED)
+        with path.open("rb") as file:
+            content = read_pickle(file, ALLOWED)
     except UnknownName as exc:
         if exc.name.startswith("dnnlib.tflib."):
             raise NetworkError(f"it is a TensorFlow-era StyleGAN pickle{NOT_YET}") from exc
@@ -61,15 +62,7 @@ def read_nvidia_pickle(path: Path) -> Network:
     if not isinstance(network, Record) or network.name != MODULE:
         raise NetworkError(f"the pickle holds no network G_ema, but {_described(content)}")
     modules = dict(_modules(network))
-    tensors: dict[str, Tensor] = {}
-    room = 2 * len(data)
-    for module, state in modules.items():
-        for name, tensor in _own_tensors(module, state):
-            tensors[name] = tensor
-            room -= tensor.nbytes
-            # A file could name the same megabytes ten thousand times.
-            if room < 0:
-                raise NetworkError("the pickle's tensors take more than the file holds")
+    tensors = _tensors(modules, room=2 * path.stat().st_size)
     if "synthesis.input.freqs" in tensors:
         raise NetworkError(f"it is a StyleGAN3 network{NOT_YET}")
     if not stylegan2_layout.is_stylegan2(tensors):
@@ -80,7 +73,7 @@ def read_nvidia_pickle(path: Path) -> Network:
 
 
 def _described(content: object) -> str:
-    """Say what a pickle holds; never by repr, which need not end for hostile data."""
+    """What a pickle holds; never by repr, which need not end for hostile data."""
     if isinstance(content, dict):
         keys = ", ".join(key[:40] for key in list(content)[:8] if isinstance(key, str))
         return f"a dictionary with the keys {keys}" if keys else "a dictionary without names"
@@ -88,15 +81,20 @@ def _described(content: object) -> str:
 
 
 def _modules(root: Record) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield each module's path (``synthesis.b4``; the root's is empty) and state."""
+    """Each module's path (``synthesis.b4``; the root's is empty) and state."""
     waiting: list[tuple[str, object]] = [("", root)]
     seen: set[int] = set()
+    left = MAX_ENTRIES
     while waiting:
         path, module = waiting.pop()
         if id(module) in seen:
             raise NetworkError(f"the module {path} occurs more than once in the pickle")
         seen.add(id(module))
         yield path, (state := _state(path, module))
+        # Modules can share one long list of entries, so it is their sum that is bounded.
+        left -= sum(len(state[kind]) for kind in KINDS if isinstance(state.get(kind), dict))
+        if left < 0:
+            raise NetworkError(f"the pickle's network has more than {MAX_ENTRIES} parts")
         for name, child in _entries(path, state, "_modules"):
             if child is not None:
                 waiting.append((name, child))
@@ -111,72 +109,53 @@ def _state(path: str, module: object) -> dict[str, Any]:
 
 
 def _entries(path: str, state: Mapping[str, Any], kind: str) -> list[tuple[str, Any]]:
-    """Return one kind of what a module holds, under full names."""
+    """One kind of what a module holds, under full names."""
     entries = state.get(kind, {})
     if not isinstance(entries, dict) or not all(isinstance(name, str) for name in entries):
         raise NetworkError(f"{kind} of the pickle's module {path or 'G_ema'} is damaged")
+    if any(len(path) + len(name) >= MAX_NAME for name in entries):
+        raise NetworkError(f"the pickle's module {path or 'G_ema'} has a name without end")
     return [(f"{path}.{name}".lstrip("."), entry) for name, entry in entries.items()]
 
 
-def _own_tensors(path: str, state: Mapping[str, Any]) -> Iterator[tuple[str, Tensor]]:
-    """Yield the parameters and buffers of one module, not those of its submodules."""
+def _tensors(modules: Mapping[str, Mapping[str, Any]], room: int) -> dict[str, Tensor]:
+    """All tensors of a network, float32, if they take no more than ``room`` bytes."""
+    storages: dict[int, Tensor] = {}
+
+    def storage_of(record: Any) -> Tensor:
+        """The numbers [n] that ``torch.save`` wrote, read once however many tensors have them."""
+        if record.name != STORAGE or not isinstance(data := record.args[0], bytes):
+            raise ValueError("not a storage")
+        if id(data) not in storages:
+            file = read_old_format(io.BytesIO(data), FLOATS, STORAGE_STEPS)
+            storages[id(data)] = file.storage(file.content)
+        return storages[id(data)]
+
+    tensors: dict[str, Tensor] = {}
+    for module, state in modules.items():
+        for name, record in _own_tensors(module, state):
+            try:
+                stored = build_tensor(record, storage_of)
+            except NetworkError as exc:
+                raise NetworkError(f"the pickle's tensor {name}: {exc}") from exc
+            # A file could name the same megabytes ten thousand times.
+            room -= 4 * stored.numel()
+            if room < 0:
+                raise NetworkError("the pickle's tensors take more than the file holds")
+            tensors[name] = stored.to(torch.float32, copy=True)
+    return tensors
+
+
+def _own_tensors(path: str, state: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
+    """The records of one module's parameters and buffers, not those of its submodules."""
     for name, value in _entries(path, state, "_parameters"):
         if isinstance(value, Record) and value.name == PARAMETER and value.args:
-            yield name, _tensor(name, value.args[0])
+            yield name, value.args[0]
         elif value is not None:
             raise NetworkError(f"the pickle's parameter {name} is damaged")
     for name, value in _entries(path, state, "_buffers"):
         if value is not None:
-            yield name, _tensor(name, value)
-
-
-def _tensor(name: str, value: object) -> Tensor:
-    """Build a tensor, float32, from the record of its storage, offset, size and strides."""
-    try:
-        return _rebuilt(value)
-    except NetworkError as exc:
-        raise NetworkError(f"the pickle's tensor {name}: {exc}") from exc
-    except (AttributeError, LookupError, TypeError, ValueError, ArithmeticError) as exc:
-        raise NetworkError(f"the pickle's tensor {name} is damaged") from exc
-    except RuntimeError as exc:  # how torch says that a stride leads out of the storage
-        raise NetworkError(f"the pickle's tensor {name} lies outside its storage") from exc
-
-
-def _rebuilt(value: Any) -> Tensor:
-    storage_record, offset, size, strides = value.args[:4]
-    if value.name != TENSOR or storage_record.name != STORAGE:
-        raise ValueError("not a tensor")
-    storage = _storage(storage_record.args[0])
-    if not all(type(number) is int and number >= 0 for number in (offset, *size, *strides)):
-        raise ValueError("a size or stride is no count")
-    # A stride of 0 could make gigabytes of one number; a published tensor has none.
-    if math.prod(size) > len(storage):
-        raise ValueError("more numbers than stored")
-    return storage.as_strided(size, strides, offset).to(torch.float32, copy=True)
-
-
-def _storage(data: bytes) -> Tensor:
-    """Return the numbers [n] that ``torch.save`` wrote before it wrote zip files.
-
-    Five pickles (magic number, version, machine, storage, keys), then count and raw bytes.
-    Read by hand, for torch's own reader would be a second way for a file to call things.
-    """
-    file = io.BytesIO(data)
-    magic, _version, machine = read_pickle(file), read_pickle(file), read_pickle(file)
-    storage = read_pickle(file, DTYPES, persistent=True)
-    read_pickle(file)
-    if magic != TORCH_MAGIC or not isinstance(machine, dict) or not machine["little_endian"]:
-        raise ValueError("not a storage of a little-endian machine")
-    if not isinstance(storage, Persistent) or not isinstance(storage.key, tuple):
-        raise ValueError("not a storage")
-    _what, kind, _key, _device, count, view = storage.key
-    if not isinstance(kind, Name) or type(count) is not int or view is not None:
-        raise ValueError("not a whole storage of numbers")
-    dtype = DTYPES[kind.full]
-    stored_count, raw = int.from_bytes(file.read(8), "little"), file.read()
-    if count < 1 or count != stored_count or count * dtype.itemsize != len(raw):
-        raise ValueError("another count than bytes")
-    return torch.frombuffer(bytearray(raw), dtype=dtype)
+            yield name, value
 
 
 def _check_settings(modules: Mapping[str, Mapping[str, Any]]) -> None:
@@ -209,14 +188,14 @@ def _conv_clamp(modules: Mapping[str, Mapping[str, Any]]) -> float | None:
 
 
 def _number(value: object) -> float:
-    """Return a number of ordinary size, or NaN for anything else."""
+    """A number of ordinary size, or NaN for anything else."""
     if isinstance(value, (int, float)) and abs(value) < 2**53:
         return float(value)
     return math.nan
 
 
 def _metadata(state: Mapping[str, Any]) -> dict[str, str]:
-    """Return the generator's constructor arguments as texts."""
+    """The generator's constructor arguments as texts."""
     found = state.get("_init_kwargs")
     arguments = dict(found) if isinstance(found, dict) else {}
     for name in ("mapping_kwargs", "synthesis_kwargs"):

@@ -1,16 +1,17 @@
 """Reads a pickle as plain data: a call in it becomes a record and is never made.
 
 A pickle is a small program for a stack machine, and Python's own machine calls whatever the
-program names. This one has no way to call or to import anything, so the worst that a pickle can
-do is to be refused.
+program names. This one has no way to call or to import anything, and both the number of its steps
+and the work of each are bounded, so the worst that a pickle can do is to be refused.
 """
 
 from __future__ import annotations
 
+import os
 import pickletools
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO, cast
 
 from animix.errors import NetworkError
 
@@ -20,13 +21,6 @@ class Name:
     """A class or function that a pickle names: ``collections.OrderedDict``."""
 
     full: str
-
-
-@dataclass(frozen=True)
-class Persistent:
-    """An object that a pickle says is stored elsewhere."""
-
-    key: object
 
 
 @dataclass(eq=False)
@@ -45,16 +39,36 @@ KEYS = (str, int, float, bool, type(None))
 """What may be a key. Hashing a tuple nested a hundred times in itself would never end."""
 
 
-def read_pickle(file: BinaryIO, allowed: Collection[str] = (), persistent: bool = False) -> object:
-    """Return the data of one pickle; the file is left standing behind it.
+MAX_STEPS = 500_000
+"""Ten times as many as a training snapshot of 1024 px takes; about a second."""
+
+MAX_LINE = 4096
+"""Bytes; only names and the small numbers of old protocols stand in lines."""
+
+TORCH_MAGIC = 0x1950A86A20F9469CFC6C
+"""The first number of a file written by torch.save before it wrote zip files."""
+
+
+def read_pickle(
+    file: BinaryIO,
+    allowed: Collection[str] = (),
+    persistent: Callable[[object], object] | None = None,
+    max_steps: int = MAX_STEPS,
+) -> object:
+    """The data of one pickle; the file is left standing behind it.
 
     Dictionaries and sets of any kind come as dict and list, every other call as a Record.
-    ``allowed`` are the names that may occur, apart from those; ``persistent`` allows references
-    to what is stored elsewhere. NetworkError for any other name and for anything damaged.
+    ``allowed`` are the names that may occur, apart from those; ``persistent`` gives the object for
+    the key of one that is stored elsewhere (None: there must be none). NetworkError for any other
+    name, for more than ``max_steps`` instructions and for anything damaged.
     """
     machine = _Machine({*allowed, *DICTS, *SETS}, persistent)
+    # genops asks for no more of a file than these two methods.
+    tape = cast("IO[bytes]", _Tape(file))
     try:
-        for opcode, argument, _ in pickletools.genops(file):
+        for step, (opcode, argument, _) in enumerate(pickletools.genops(tape)):
+            if step == max_steps:
+                raise NetworkError(f"the pickle takes more than {max_steps} steps")
             machine.step(opcode.name, argument)
         (value,) = machine.stack
     except (ValueError, IndexError, KeyError, TypeError, AttributeError, OverflowError) as exc:
@@ -62,18 +76,42 @@ def read_pickle(file: BinaryIO, allowed: Collection[str] = (), persistent: bool 
     return value
 
 
+class _Tape:
+    """The rest of a file, which gives what it has or nothing: a size that lies costs nothing."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file = file
+        start = file.tell()
+        self.left = file.seek(0, os.SEEK_END) - start
+        file.seek(start)
+
+    def read(self, count: int) -> bytes:
+        if count > self.left:
+            raise ValueError("cut short")
+        self.left -= count
+        return self.file.read(count)
+
+    def readline(self) -> bytes:
+        line = self.file.readline(MAX_LINE)
+        self.left -= len(line)
+        return line
+
+
 @dataclass
 class _Machine:
     """The stack machine, without any instruction that calls or imports."""
 
     allowed: Collection[str]
-    persistent: bool
+    persistent: Callable[[object], object] | None
     stack: list[Any] = field(default_factory=list)
     outer: list[list[Any]] = field(default_factory=list)
     """The stacks under the marks that were set and not yet taken."""
     memo: dict[int, Any] = field(default_factory=dict)
 
     def step(self, opcode: str, argument: Any) -> None:
+        # Products and hashes of numbers without bounds take time without bounds.
+        if isinstance(argument, int) and argument.bit_length() > 64 and argument != TORCH_MAGIC:
+            raise NetworkError("the pickle has a number of more than 64 bits")
         if opcode in _IGNORED:
             return
         if opcode in _LITERALS:
@@ -106,7 +144,8 @@ class _Machine:
         if called.full in DICTS and not args:
             self.push({})
         elif called.full in SETS:
-            self.push([*args[0]] if args else [])
+            # The list itself: copies of a long one would soon fill the memory.
+            self.push(args[0] if args and isinstance(args[0], list) else [])
         else:
             self.push(Record(called.full, args))
 
@@ -152,9 +191,9 @@ class _Machine:
         self.name(module, attribute)
 
     def persistent_id(self) -> None:
-        if not self.persistent:
+        if self.persistent is None:
             raise NetworkError("the pickle refers to objects stored elsewhere")
-        self.push(Persistent(self.stack.pop()))
+        self.push(self.persistent(self.stack.pop()))
 
 
 class UnknownName(NetworkError):

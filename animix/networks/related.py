@@ -16,7 +16,7 @@ RELATED = 0.3
 
 
 def correlation(base: Network, other: Network) -> npt.NDArray[np.float64]:
-    """Return how far the two networks' weights are alike in each layer: [L], from −1 to 1.
+    """How far the two networks' weights are alike in each layer: [L], from −1 to 1.
 
     Pearson's correlation of the layer's kernel (of the constant in the first layer). BlendError
     for networks whose layers have other shapes.
@@ -31,7 +31,7 @@ def correlation(base: Network, other: Network) -> npt.NDArray[np.float64]:
 
 
 def is_related(base: Network, other: Network) -> bool:
-    """Tell whether half of the layers and more show that the networks have a common ancestor."""
+    """Whether half of the layers and more show that the networks have a common ancestor."""
     return bool(np.median(correlation(base, other)) > RELATED)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import fnmatch
 import re
 from pathlib import Path
 
@@ -19,10 +21,17 @@ def snapshot_order(path: Path) -> tuple[str | int, ...]:
 def find_run(pattern: str, folder: Path) -> list[Path]:
     """The files that a path or a glob names, relative to ``folder``, in order; maybe none.
 
-    ``*``, ``?`` and ``[…]`` may stand in the name only, not in its folders. A name that exists
-    as written is that file, even if it reads like a glob.
+    ``*``, ``?`` and ``[…]`` stand in the name only, not in its folders: a hostile ``/**/*`` must
+    not walk through the disk. A name that exists as written is that file, even if it reads like a
+    glob.
     """
-    whole = folder / Path(pattern).expanduser()
-    if whole.exists() or not set("*?[") & set(whole.name):
-        return [whole]
-    return sorted(whole.parent.glob(whole.name), key=snapshot_order)
+    # A name that no file can have, or a home that nobody has, names no file.
+    with contextlib.suppress(OSError, ValueError, RuntimeError):
+        whole = folder / Path(pattern).expanduser()
+        if whole.exists():
+            return [whole]
+        if set("*?[") & set(whole.name):
+            names = [entry.name for entry in whole.parent.iterdir() if not entry.is_dir()]
+            found = fnmatch.filter(names, whole.name)
+            return sorted((whole.parent / name for name in found), key=snapshot_order)
+    return []

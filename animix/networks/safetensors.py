@@ -11,22 +11,34 @@ from torch import Tensor
 from animix.errors import NetworkError
 from animix.networks import stylegan2_layout
 from animix.networks.network import Network
+from animix.networks.torch_file import FLOATS
+
+MAX_HEADER = 8 << 20
+"""Bytes; a published network's names take 40 KiB, and each takes several times that in memory."""
+
+MAX_NAME = 200
 
 
 def read_safetensors(path: Path) -> Network:
     """Read a generator; what shapes do not tell (``conv_clamp``) stands in the metadata."""
+    with path.open("rb") as head:
+        if int.from_bytes(head.read(8), "little") > MAX_HEADER:
+            raise NetworkError("the safetensors file's header is longer than any network's")
     try:
         with safetensors.safe_open(path, "pt") as file:
             metadata = dict(file.metadata() or {})
-            stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no dict)
-    except (safetensors.SafetensorError, OSError, RuntimeError, ValueError) as exc:
-        raise NetworkError(f"the safetensors file is damaged or cut short ({exc})") from exc
+            # The rest may be an optimizer's, of any size.
+            names = [n for n in file.keys() if n.startswith(("mapping.", "synthesis."))]  # noqa: SIM118 (no dict)
+            if long := [name for name in names if len(name) > MAX_NAME]:
+                raise NetworkError(f"the tensor {long[0][:40]}… has a name without end")
+            tensors = {name: _float32(name, file.get_tensor(name)) for name in names}
+    except (NetworkError, MemoryError):
+        raise
+    except Exception as exc:  # the library and torch raise whatever they meet
+        raise NetworkError(
+            f"the safetensors file is damaged or cut short ({str(exc)[:200]})"
+        ) from exc
 
-    tensors = {
-        name: _float32(name, tensor)
-        for name, tensor in stored.items()
-        if name.startswith(("mapping.", "synthesis."))
-    }
     if not stylegan2_layout.is_stylegan2(tensors):
         raise NetworkError(
             "the safetensors file holds no StyleGAN2 generator (no tensor synthesis.b4.const)"
@@ -36,8 +48,10 @@ def read_safetensors(path: Path) -> Network:
 
 
 def _float32(name: str, tensor: Tensor) -> Tensor:
-    if not tensor.dtype.is_floating_point:
-        raise NetworkError(f"{name} holds {tensor.dtype} numbers, expected floating point")
+    if tensor.dtype not in FLOATS.values():
+        raise NetworkError(
+            f"{name} holds {tensor.dtype} numbers, expected float16, bfloat16, float32 or float64"
+        )
     return tensor.to(torch.float32)
 
 
@@ -50,5 +64,5 @@ def _conv_clamp(metadata: dict[str, str]) -> float | None:
     except ValueError:
         clamp = 0
     if not 0 < clamp < float("inf"):
-        raise NetworkError(f"the metadata conv_clamp is {text!r}, expected a number or none")
+        raise NetworkError(f"the metadata conv_clamp is {text[:40]!r}, expected a number or none")
     return clamp

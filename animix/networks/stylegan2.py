@@ -35,7 +35,7 @@ def synthesize(
     noise: Mapping[str, Tensor],
     stop_resolution: int | None = None,
 ) -> Tensor:
-    """Return the pictures of ws [N, num_ws, w_dim]: [N, 3, H, W] float32, nominally in [-1, 1].
+    """The pictures of ws [N, num_ws, w_dim]: [N, 3, H, W] float32, nominally in [-1, 1].
 
     ``noise`` holds an image [r, r] or [N, 1, r, r] for each layer that gets noise (``b8.conv0``).
     A skip generator sums a picture up from block to block (Karras et al. 2020, figure 7): it can
@@ -82,7 +82,7 @@ def styled_convolution(
     blur: Tensor | None = None,
     gain: float = 1.0,
 ) -> Tensor:
-    """Return a modulated 3×3 convolution with noise, bias and leaky ReLU; ``blur``: twice as large.
+    """A modulated 3×3 convolution with noise, bias and leaky ReLU; ``blur``: twice as large.
 
     Modulation (Karras et al. 2020, eq. 1) is applied to the activations and demodulation (eq. 3)
     to the result, which is the same by linearity, and lets all samples share one weight.
@@ -112,7 +112,7 @@ def styled_convolution(
 def to_rgb(
     tensors: Mapping[str, Tensor], block: str, x: Tensor, w: Tensor, clamp: float | None
 ) -> Tensor:
-    """Return a block's picture [N, 3, r, r]: a 1×1 modulated convolution, not demodulated."""
+    """A block's picture [N, 3, r, r]: a 1×1 modulated convolution, not demodulated."""
     prefix = f"synthesis.{block}.torgb"
     weight = tensors[f"{prefix}.weight"]
     style = affine(tensors, f"{block}.torgb", w) / weight.shape[1] ** 0.5
@@ -125,19 +125,19 @@ def to_rgb(
 
 
 def skip_convolution(tensors: Mapping[str, Tensor], block: str, x: Tensor) -> Tensor:
-    """Return the residual path of a block before it is upsampled: 1×1, no bias, gain √½."""
+    """The residual path of a block before it is upsampled: 1×1, no bias, gain √½."""
     weight = tensors[f"synthesis.{block}.skip.weight"]
     return conv2d(x, weight * (0.5 / weight.shape[1]) ** 0.5)
 
 
 def affine(tensors: Mapping[str, Tensor], layer: str, w: Tensor) -> Tensor:
-    """Return the style [N, C] of w [N, w_dim] for a layer: A in Karras et al. 2020, figure 2."""
+    """The style [N, C] of w [N, w_dim] for a layer: A in Karras et al. 2020, figure 2."""
     prefix = f"synthesis.{layer}.affine"
     return fully_connected(w, tensors[f"{prefix}.weight"], tensors[f"{prefix}.bias"])
 
 
 def resample_filter(tensors: Mapping[str, Tensor]) -> Tensor:
-    """Return the low-pass filter [T, T] of the network, which sums to 1; T is even."""
+    """The low-pass filter [T, T] of the network, which sums to 1; T is even."""
     stored = tensors.get("synthesis.b4.resample_filter")
     if stored is None:
         stored = torch.tensor(DEFAULT_FILTER, device=tensors["synthesis.b4.const"].device)
@@ -154,14 +154,14 @@ def blurred(x: Tensor, kernel: Tensor) -> Tensor:
 
 
 def upsampled(x: Tensor, kernel: Tensor) -> Tensor:
-    """Return x [N, C, r, r] twice as large, zeros between its values smoothed by the kernel."""
+    """The x [N, C, r, r] twice as large, zeros between its values smoothed by the kernel."""
     channels, taps = x.shape[1], len(kernel)
     kernels = (4 * kernel).expand(channels, 1, taps, taps)
     return conv_transpose2d(x, kernels, stride=2, padding=taps // 2 - 1, groups=channels)
 
 
 def const_noise(facts: NetworkFacts, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the network's fixed noise images [r, r] by layer."""
+    """The network's fixed noise images [r, r] by layer."""
     names = [layer.name for layer in facts.layers]
     found = {name: tensors.get(f"synthesis.{name}.noise_const") for name in names}
     return {name: image for name, image in found.items() if image is not None}
@@ -174,7 +174,7 @@ def random_noise(
     samples: Sequence[int],
     device: torch.device,
 ) -> dict[str, Tensor]:
-    """Return normal noise [N, 1, r, r] by layer, a function of (seed, layer, sample) alone.
+    """Normal noise [N, 1, r, r] by layer, a function of (seed, layer, sample) alone.
 
     It is drawn on the CPU, so it is the same on every device, and the same for a sample
     whichever others are drawn with it.

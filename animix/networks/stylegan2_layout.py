@@ -16,17 +16,20 @@ Shape = tuple[int, ...]
 BUFFERS = ("w_avg", "noise_const", "resample_filter")
 """Last parts of the names of tensors that are not trained."""
 
+MAX_RESOLUTION = 2048
+"""Twice the largest published. A file of a few KiB could ask for pictures of any size."""
+
 FILTER_SHAPES = {shape for taps in range(2, 17, 2) for shape in ((taps,), (taps, taps))}
 """Filters with many taps may be stored as one row, which serves both directions."""
 
 
 def is_stylegan2(tensors: Mapping[str, Tensor]) -> bool:
-    """Tell whether the names are those of a StyleGAN2 generator."""
+    """Whether the names are those of a StyleGAN2 generator."""
     return "synthesis.b4.const" in tensors
 
 
 def read_facts(tensors: Mapping[str, Tensor], conv_clamp: float | None = None) -> NetworkFacts:
-    """Return the facts of a generator, all of them but ``conv_clamp`` read from its shapes.
+    """The facts of a generator, all of them but ``conv_clamp`` read from its shapes.
 
     NetworkError names the first tensor that is missing, unknown, of another shape than the
     others call for, or that holds numbers that are not finite.
@@ -73,8 +76,13 @@ def _img_resolution(tensors: Mapping[str, Tensor]) -> int:
     resolutions = sorted(_resolutions(tensors))
     if not resolutions or resolutions != [4 << k for k in range(len(resolutions))]:
         raise NetworkError(
-            f"it has blocks for {', '.join(map(str, resolutions)) or 'no'} px, "
+            f"it has blocks for {', '.join(map(str, resolutions[:12])) or 'no'} px, "
             "expected 4, 8, 16, … without a gap"
+        )
+    if resolutions[-1] > MAX_RESOLUTION:
+        raise NetworkError(
+            f"it has blocks up to {resolutions[-1]} px, animix reads networks of up to "
+            f"{MAX_RESOLUTION}"
         )
     return resolutions[-1]
 
@@ -87,7 +95,7 @@ def _architecture(tensors: Mapping[str, Tensor]) -> str:
 
 
 def _dimensions(tensors: Mapping[str, Tensor], name: str, count: int) -> Shape:
-    """Return the shape of a tensor that must be there with so many dimensions, none of them 0."""
+    """The shape of a tensor that must be there with so many dimensions, none of them 0."""
     if name not in tensors:
         raise NetworkError(f"the tensor {name} is missing")
     shape = tuple(tensors[name].shape)
@@ -105,7 +113,7 @@ def _w_dim(tensors: Mapping[str, Tensor]) -> int:
 def _expected_shapes(
     tensors: Mapping[str, Tensor], architecture: str, img_resolution: int
 ) -> Iterator[tuple[str, Shape]]:
-    """Yield each tensor with the shape that the ones before it call for."""
+    """Each tensor with the shape that the ones before it call for."""
     w_dim = _w_dim(tensors)
     yield from _mapping_shapes(tensors, w_dim)
 

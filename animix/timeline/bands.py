@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 from animix.timeline.keyframes import Track
 from animix.timeline.misread import Misread, quoted
-from animix.timeline.nodes import Mapping, Node, Scalar
+from animix.timeline.nodes import MapNode, Node, TextNode
 from animix.timeline.reading import Reading
 from animix.timeline.timeline import Band, Bands
 from animix.timeline.values import Quantity, read_track
@@ -24,7 +24,7 @@ def read_bands(
 
     A value for all is one band from 0 up.
     """
-    if isinstance(node, Mapping):
+    if isinstance(node, MapNode):
         kind, node = kind_of(reading, node, quantity.name)
         if kind == "resolutions":
             return Bands(tuple(_bands(reading, node, quantity, default)), unlisted)
@@ -32,8 +32,8 @@ def read_bands(
 
 
 def kind_of(
-    reading: Reading, node: Mapping, name: str, options: Collection[str] = ()
-) -> tuple[str, Mapping]:
+    reading: Reading, node: MapNode, name: str, options: Collection[str] = ()
+) -> tuple[str, MapNode]:
     """Which kind of map this is, resolutions, options or times, and the map without odd keys.
 
     The odd keys of a mixture are noted; among options they stay, to be noted as unknown.
@@ -51,7 +51,8 @@ def kind_of(
             hint = "a time needs a unit, such as 2s" if kind == "resolutions" else ""
             message = f"{quoted(key.text)} is {singular[kind]} among the {usual} of {name}"
             reading.note(key.mark, message, hint)
-    return usual, Mapping(tuple(kept), node.mark)
+    whole = node.whole and len(kept) == len(node.entries)
+    return usual, MapNode(tuple(kept), node.mark, whole)
 
 
 def _kind(key: str, options: Collection[str]) -> str:
@@ -61,9 +62,9 @@ def _kind(key: str, options: Collection[str]) -> str:
     return "resolutions" if match and (match[2] or float(match[1]) != 0) else "times"
 
 
-def _bands(reading: Reading, node: Mapping, quantity: Quantity, default: Track) -> list[Band]:
+def _bands(reading: Reading, node: MapNode, quantity: Quantity, default: Track) -> list[Band]:
     """The bands of a map by resolution; those with mistakes are left out."""
-    bands: list[tuple[Scalar, Band]] = []
+    bands: list[tuple[TextNode, Band]] = []
     for key, value in node.entries:
         bounds = reading.parse(key, _parse_resolutions)
         inner = Quantity(

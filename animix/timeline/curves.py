@@ -10,16 +10,16 @@ from itertools import groupby
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from animix.errors import Mark, Mistake, TimelineError
+from animix.timeline.arrays import Floats, Integers
 from animix.timeline.eases import progress
 from animix.timeline.keyframes import Clip, Ease, Repeat, Space, Track
 
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
+MEND = "make the two equal, or set loop: false"
 
 _FAR = 1 << 62
+_SAME = 1e-9
 _BELOW_ONE = np.nextafter(1.0, 0.0)
 
 
@@ -38,7 +38,7 @@ class Progress(NamedTuple):
 
 @dataclass(frozen=True)
 class Seam:
-    """A track that doesn't meet itself where a loop closes."""
+    """A track that doesn't meet itself where a loop closes: what it reaches, and starts with."""
 
     track: Track
     end: float
@@ -48,15 +48,17 @@ class Seam:
     @property
     def mistake(self) -> Mistake:
         """What to tell the person who asked for a loop."""
-        jump = f"{abs(self.end - self.start):g}"
+        jump = f" (a jump of {abs(self.end - self.start):g})"
+        if self.track.space == "names":
+            jump = ""
         if self.track.space == "octaves":
             octaves = abs(math.log2(self.end / self.start))
-            jump = "one octave" if octaves == 1 else f"{octaves:.3g} octaves"
+            jump = f" (a jump of {'one octave' if octaves == 1 else f'{octaves:.3g} octaves'})"
         return Mistake(
             self.mark,
             f"seam: {self.track.name} is {self.end:g} at the end but {self.start:g} at the start"
-            f" (a jump of {jump})",
-            "make the two equal, or set loop: false",
+            + jump,
+            MEND,
         )
 
 
@@ -186,10 +188,7 @@ def resolve(track: Track, clip: Clip) -> Curve:
     """
     knots, at_seam = _knots(track, clip)
     if at_seam is not None:
-        if knots and knots[0].time == 0:
-            knots[0] = replace(knots[0], arrival=at_seam.reached)
-        else:
-            knots.insert(0, replace(at_seam, time=Fraction(0)))
+        knots = _closed(knots, at_seam)
     values = np.array([knot.value for knot in knots])
     arrivals = np.array([knot.reached for knot in knots])
     curve = Curve(
@@ -207,12 +206,50 @@ def resolve(track: Track, clip: Clip) -> Curve:
 
 
 def seam(track: Track, clip: Clip) -> Seam | None:
-    """Where a track would not meet itself if the clip were a loop; None if it does."""
+    """Where a track would not meet itself if the clip were a loop; None if it does.
+
+    Keys at the end and at 0 have to be equal. A jump that nobody wrote, out of a hold or a
+    repetition that stops there, may be as large as the largest that the track makes in the clip.
+    """
     knots, at_seam = _knots(track, replace(clip, loop=True))
-    if at_seam is None or at_seam.yields or not knots or knots[0].time != 0:
+    starts_at_0 = bool(knots) and knots[0].time == 0
+    if at_seam is not None:
+        if starts_at_0 and not at_seam.yields and at_seam.value != knots[0].value:
+            return Seam(track, at_seam.value, knots[0].value, at_seam.mark)
+        knots = _closed(knots, at_seam)
+    elif not starts_at_0:
         return None
-    start = knots[0].value
-    return None if at_seam.value == start else Seam(track, at_seam.value, start, at_seam.mark)
+    reached, jumps, steps = _jumps(knots, track.space)
+    if jumps[-1] <= np.concatenate((jumps[:-1], steps)).max(initial=0.0) + _SAME:
+        return None
+    return Seam(track, reached, knots[0].value, (at_seam or knots[-1]).mark)
+
+
+def _jumps(knots: Sequence[_Knot], space: Space) -> tuple[float, Floats, Floats]:
+    """The value just before the seam, the jump on reaching each next knot, and those of steps.
+
+    Jumps are measured in the natural space; the last is that over the seam.
+    """
+    start = _to_natural(np.array([knot.value for knot in knots]), space)
+    stop = np.roll(_to_natural(np.array([knot.reached for knot in knots]), space), -1)
+    holds = np.array([knot.ease is not None and knot.ease.name == "hold" for knot in knots])
+    counts = np.array(
+        [knot.ease.numbers[0] if knot.ease and knot.ease.name == "steps" else 0 for knot in knots]
+    )
+    if space == "names":  # any two are one apart
+        before = np.where(holds, start, stop)
+        return float(before[-1]), (before != np.roll(start, -1)).astype(np.float64), np.zeros(0)
+    step = np.divide(stop - start, counts, out=np.zeros_like(start), where=counts > 0)
+    before = np.where(holds, start, stop - step)
+    jumps = np.abs(np.roll(start, -1) - before)
+    return float(_to_plain(before, space)[-1]), jumps, np.abs(step[counts > 1])
+
+
+def _closed(knots: list[_Knot], at_seam: _Knot) -> list[_Knot]:
+    """The knots of a loop: what lies at its end lies at 0."""
+    if knots and knots[0].time == 0:
+        return [replace(knots[0], arrival=at_seam.reached), *knots[1:]]
+    return [replace(at_seam, time=Fraction(0)), *knots]
 
 
 @dataclass(frozen=True)
@@ -249,16 +286,21 @@ def _knots(track: Track, clip: Clip) -> tuple[list[_Knot], _Knot | None]:
         knots.append(_Knot(time, float(key.value), arrival, key.ease, key.mark))
     for repeat in track.repeats:
         knots += _repeated(repeat, end, edge if clip.loop else end)
-    for knot in knots:
-        if knot.time < 0:
-            raise TimelineError([Mistake(knot.mark, "this key lies before the start of the clip")])
+    mistakes = [
+        Mistake(knot.mark, "this key lies before the start of the clip")
+        for knot in knots
+        if knot.time < 0
+    ]
     if not knots:  # a run that starts behind the last frame
-        raise TimelineError([Mistake(track.mark, f"{track.name} has no key inside the clip")])
+        mistakes.append(Mistake(track.mark, f"{track.name} has no key inside the clip"))
     knots.sort(key=lambda knot: knot.time)
     inner = [knot for knot in knots if not (clip.loop and knot.time >= edge)]
     outer = knots[len(inner) :]
-    met = [_meeting(list(group)) for _, group in groupby(inner, key=lambda knot: knot.time)]
-    return met, _meeting(outer) if outer else None
+    groups = [list(group) for _, group in groupby(inner, key=lambda knot: knot.time)]
+    mistakes += (found for group in [*groups, outer] if (found := _collision(track, group)))
+    if mistakes:
+        raise TimelineError(dict.fromkeys(mistakes))
+    return [_meeting(group) for group in groups], _meeting(outer) if outer else None
 
 
 def _repeated(repeat: Repeat, end: Fraction, edge: Fraction) -> Iterator[_Knot]:
@@ -274,15 +316,21 @@ def _repeated(repeat: Repeat, end: Fraction, edge: Fraction) -> Iterator[_Knot]:
         yield _Knot(stop, arrival, None, None, repeat.mark, yields=True)
 
 
-def _meeting(knots: Sequence[_Knot]) -> _Knot:
-    """The one knot that stands for all at its instant; two real keys are a mistake."""
+def _collision(track: Track, knots: Sequence[_Knot]) -> Mistake | None:
+    """The mistake of two keys at one instant."""
     real = [knot for knot in knots if not knot.yields] or list(knots)
-    if len(real) > 1:
-        seconds = f"{float(real[1].time):.6g}"
-        hint = f"the other stands in line {real[0].mark.line}"
-        raise TimelineError([Mistake(real[1].mark, f"two keys at one instant ({seconds}s)", hint)])
-    stopping = [knot for knot in knots if knot.yields and knot is not real[0]]
-    return replace(real[0], arrival=stopping[0].value) if stopping else real[0]
+    if len(real) < 2:
+        return None
+    seconds = f"{float(real[1].time):.6g}"
+    hint = f"the other stands in line {real[0].mark.line}"
+    return Mistake(real[1].mark, f"two keys of {track.name} at one instant ({seconds}s)", hint)
+
+
+def _meeting(knots: Sequence[_Knot]) -> _Knot:
+    """The one knot that stands for all at its instant: the key, reached with what stops there."""
+    real = next((knot for knot in knots if not knot.yields), knots[0])
+    stopping = [knot for knot in knots if knot.yields and knot is not real]
+    return replace(real, arrival=stopping[0].value) if stopping else real
 
 
 def _slopes(curve: Curve) -> Floats:

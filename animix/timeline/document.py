@@ -1,7 +1,7 @@
 """A YAML document as nodes that know where they stand, read from the parser's events.
 
 Events instead of ``yaml.load``: no tag is ever resolved, no alias is expanded behind our back, two
-equal keys are seen, and scalars stay text, so that no YAML 1.1 rule reads ``on`` or ``1:30``.
+equal keys are seen, and values stay text, so that no YAML 1.1 rule reads ``on`` or ``1:30``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import yaml
 from animix.errors import Mark, Mistake
 from animix.timeline import surprises
 from animix.timeline.misread import quoted
-from animix.timeline.nodes import Broken, Mapping, Node, Scalar, Sequence
+from animix.timeline.nodes import Broken, ListNode, MapNode, Node, TextNode
 from animix.timeline.reading import MOST_MISTAKES
 
 MOST_CHARACTERS = 1 << 20
@@ -25,6 +25,8 @@ DEEPEST = 40
 
 _LINE_BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")  # what YAML counts as lines
 _COMMENT = re.compile(r"\s*(#.*)")
+# Lines of ### or #--- are how comments are dressed, and #word is how values are cut.
+_CUT = re.compile(r"[ \t]+(#(?![\s#]|[-=*]{2})\S+)")
 _NOT_PRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's parser is ten times as fast
 
@@ -52,10 +54,10 @@ class _Open:
     """A list or map that has begun and not yet ended."""
 
     mark: Mark
-    is_mapping: bool
+    is_map: bool
     flow: bool
     anchor: str | None
-    children: list[Node] = field(default_factory=list)  # of a mapping: key, value, key, value
+    children: list[Node] = field(default_factory=list)  # of a map: key, value, key, value
     num_nodes: int = 1
     depth: int = 1
 
@@ -91,10 +93,11 @@ class _Builder:
             except StopIteration:
                 break
             except yaml.YAMLError as error:
-                (line, column), message, hint = surprises.cleaned(error, self.lines)
+                opened = [opened.mark for opened in self.stack if opened.flow]
+                (line, column), message, hint = surprises.cleaned(error, self.lines, opened[-1:])
                 self.refuse(self.mark(line, column), message, hint)
             self.take(event)
-        if self.root is None or (isinstance(self.root, Scalar) and self.root.is_empty):
+        if self.root is None or (isinstance(self.root, TextNode) and self.root.is_empty):
             hint = "a small one: networks: {faces: ffhq.pkl}, duration: 6s, latents: [3, 17]"
             self.refuse(Mark(self.file, 0, 0), "is empty", hint)
         return self.root
@@ -124,19 +127,19 @@ class _Builder:
             mark = self.mark_of(event)
             self.report(mark, f"tags such as {quoted(tag)} are not read", "leave it out")
         if isinstance(event, yaml.ScalarEvent):
-            scalar = self.scalar(event)
-            self.count(1, scalar.mark)
-            self.add(scalar, event.anchor)
+            text = self.text_node(event)
+            self.count(1, text.mark)
+            self.add(text, event.anchor)
         elif isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
-            is_mapping = isinstance(event, yaml.MappingStartEvent)
+            is_map = isinstance(event, yaml.MappingStartEvent)
             mark, flow = self.mark_of(event), bool(event.flow_style)
-            self.stack.append(_Open(mark, is_mapping, flow, event.anchor))
+            self.stack.append(_Open(mark, is_map, flow, event.anchor))
             self.count(1, mark)
             if len(self.stack) > DEEPEST:
                 self.refuse(mark, f"is nested more than {DEEPEST} levels deep")
         elif isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
             closed = self.stack.pop()
-            node = self.mapping(closed) if closed.is_mapping else self.sequence(closed)
+            node = self.map_node(closed) if closed.is_map else self.list_node(closed)
             self.add(node, closed.anchor, closed.num_nodes, closed.depth)
         elif isinstance(event, yaml.AliasEvent):
             self.alias(event)
@@ -175,8 +178,8 @@ class _Builder:
             self.report(mark, f"no anchor is called &{name}", hint)
             self.add(Broken(mark), None)
 
-    def scalar(self, event: yaml.ScalarEvent) -> Scalar:
-        """A scalar with its mark, and what YAML may have hidden behind a ``#``."""
+    def text_node(self, event: yaml.ScalarEvent) -> TextNode:
+        """A text with its mark, and what YAML may have hidden behind a ``#``."""
         mark, text = self.mark_of(event), str(event.value)
         if found := _NOT_PRINTABLE.search(text):
             self.report(mark, f"the character U+{ord(found[0]):04X} can't stand in a value")
@@ -185,18 +188,32 @@ class _Builder:
         if not text:
             found = _COMMENT.match(mark.text, mark.column - 1)
             comment = found[1] if found else ""
-        return Scalar(text, mark, not event.style, comment)
+        elif not event.style:
+            self.check_cut(event, text)
+        return TextNode(text, mark, not event.style, comment)
 
-    def mapping(self, closed: _Open) -> Mapping | Broken:
+    def check_cut(self, event: yaml.ScalarEvent, text: str) -> None:
+        """Report a ``#word`` behind a value that reads on as if it belonged to it."""
+        line, column = surprises.place(event.end_mark)
+        behind = self.lines[line] if line < len(self.lines) else ""
+        if found := _CUT.match(behind, column):
+            mark = self.mark(line, found.start(1), len(found[1]))
+            message = f"a # starts a comment: the value ends at {quoted(text.split()[-1])}"
+            whole = quoted(f"{text} {found[1]}", limit=60)
+            hint = f"a comment needs a space, # {found[1][1:20]}; else quote the value: {whole}"
+            self.report(mark, message, hint)
+
+    def map_node(self, closed: _Open) -> MapNode | Broken:
         """A finished map, its keys checked; Broken where no key is left of it."""
         pairs = list(zip(closed.children[::2], closed.children[1::2], strict=True))
+        num_written = len(pairs)
         if closed.flow:
             mistakes, pairs = surprises.split_values(pairs)
             for mistake in mistakes:
                 self.report(mistake.mark, mistake.message, mistake.hint)
-        entries: dict[str, tuple[Scalar, Node]] = {}
+        entries: dict[str, tuple[TextNode, Node]] = {}
         for key, value in pairs:
-            if not isinstance(key, Scalar):
+            if not isinstance(key, TextNode):
                 if not isinstance(key, Broken):
                     self.report(key.mark, "a key is a word, a time or a number, not a list or map")
             elif key.text in entries:
@@ -204,18 +221,20 @@ class _Builder:
                 self.report(key.mark, f"the key {quoted(key.text)} stands here twice", hint)
             else:
                 entries[key.text] = key, value
+        whole = len(entries) == num_written
+        whole = whole and not any(isinstance(value, Broken) for _, value in entries.values())
         if not entries and closed.children:
             return Broken(closed.mark)
-        return Mapping(tuple(entries.values()), closed.mark)
+        return MapNode(tuple(entries.values()), closed.mark, whole)
 
-    def sequence(self, closed: _Open) -> Sequence:
+    def list_node(self, closed: _Open) -> ListNode:
         """A finished list."""
         items = list(closed.children)
         if closed.flow:
             mistakes, items = surprises.split_items(items)
             for mistake in mistakes:
                 self.report(mistake.mark, mistake.message, mistake.hint)
-        return Sequence(tuple(items), closed.mark)
+        return ListNode(tuple(items), closed.mark)
 
     def mark_of(self, event: yaml.Event) -> Mark:
         """Where an event stands, as wide as it is in its first line."""

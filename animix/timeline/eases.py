@@ -6,13 +6,12 @@ import math
 from collections.abc import Callable, Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
+from animix.timeline.arrays import Floats
 from animix.timeline.keyframes import Ease
 from animix.timeline.misread import Misread, quoted, suggestion
 from animix.timeline.numbers import parse_number
 
-Floats = NDArray[np.float64]
 Shape = Callable[[Floats], Floats]
 
 ELASTIC_PERIOD = 0.3

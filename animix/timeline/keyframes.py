@@ -9,7 +9,9 @@ from typing import Literal, TypeVar
 
 from animix.errors import Mark
 
-Space = Literal["linear", "octaves", "logarithm"]
+Space = Literal["linear", "octaves", "logarithm", "names"]
+"""In what a value moves evenly. Names are numbers that stand for things, such as classes: any two
+are equally far apart."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,8 @@ class Clip:
     @property
     def end_seconds(self) -> Fraction:
         """The instant called ``end``: frame N, which is frame 0, in a loop; else the last frame."""
-        return (self.num_frames if self.loop else self.num_frames - 1) / self.fps
+        # A single frame is not its own end, or all keys would stand at one instant.
+        return max(1, self.num_frames if self.loop else self.num_frames - 1) / self.fps
 
 
 @dataclass(frozen=True)

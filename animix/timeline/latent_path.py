@@ -4,29 +4,25 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from functools import partial
+from typing import Literal
 
 from animix.errors import Mark
 from animix.timeline.bands import kind_of
 from animix.timeline.eases import parse_ease
 from animix.timeline.keyframes import Ease, Keyframe, Repeat
-from animix.timeline.misread import Misread, not_yet, quoted
-from animix.timeline.nodes import Broken, Mapping, Node, Sequence
+from animix.timeline.misread import Misread, quoted
+from animix.timeline.nodes import Broken, ListNode, MapNode, Node
 from animix.timeline.numbers import parse_whole
 from animix.timeline.reading import Reading
-from animix.timeline.timeline import LatentKey, Latents
+from animix.timeline.timeline import LARGEST_SEED, LatentKey, Latents
 from animix.timeline.times import parse_length
-from animix.timeline.values import (
-    MOST_KEYS,
-    Quantity,
-    parse_ease_at,
-    refuse_expression,
-    rows,
-)
+from animix.timeline.values import MOST_KEYS, Quantity, parse_ease_at, rows
 
-LARGEST_SEED = 2**32 - 1
-
-_OPTIONS = ("seeds", "every", "ease", "space", "path")
-_LATER = ("speed", "even", "edits")
+LATENT_KEYS = ("seeds", "every", "ease", "space", "path")
+LATER_LATENT_KEYS = ("speed", "even", "edits")
+SPACES: tuple[Literal["w", "z"], ...] = ("w", "z")
+PATHS: tuple[Literal["spline", "linear"], ...] = ("spline", "linear")
 _SEEDS = "a seed from 0 to 4294967295, or a file (.npz, .npy or .pt)"
 _FILE = re.compile(r"(.*?\.(?:npz|npy|pt))(?:\s+(\S.*))?", re.DOTALL)
 _RANGE = re.compile(r"([0-9]{1,10})\.\.([0-9]{1,10})")
@@ -38,13 +34,13 @@ def read_latents(reading: Reading, node: Node | None, root: Mark) -> Latents:
     latents = Latents((LatentKey(0, mark),), None, None, "w", "spline", mark)
     if node is None or isinstance(node, Broken):
         return latents
-    if not isinstance(node, Mapping):
+    if not isinstance(node, MapNode):
         return replace(latents, keys=_seeds(reading, node, None) or latents.keys)
-    kind, node = kind_of(reading, node, "latents", (*_OPTIONS, *_LATER))
+    kind, node = kind_of(reading, node, "latents", (*LATENT_KEYS, *LATER_LATENT_KEYS))
     if kind == "options":
         return _with_options(reading, node, latents)
     if kind == "resolutions":
-        reading.note(node.mark, not_yet("latents by resolution", are="are").message)
+        reading.not_yet(node.mark, "latents by resolution")
         return latents
     return _at_times(reading, node, latents)
 
@@ -55,7 +51,6 @@ def parse_source(text: str) -> tuple[int | str, Ease | None]:
     >>> parse_source("17 ease-in")
     (17, Ease(name='ease-in', numbers=()))
     """
-    refuse_expression(text)
     if match := _FILE.fullmatch(text):
         return match[1], parse_ease_at(text, match.start(2)) if match[2] else None
     word, *rest = text.split(maxsplit=1) or [""]
@@ -68,13 +63,36 @@ def parse_source(text: str) -> tuple[int | str, Ease | None]:
     return seed, parse_ease_at(text, text.index(rest[0], len(word))) if rest else None
 
 
+def _parse_stop(text: str, repeated: bool) -> tuple[tuple[int | str, ...], Ease | None]:
+    """As ``parse_source``, and where it is repeated also the two of ``A -> B [ease]``."""
+    before, arrow, after = text.partition("->")
+    if not arrow:
+        source, ease = parse_source(text)
+        return (source,), ease
+    if not repeated:
+        hint = "write 0s..end every 1s: A -> B"
+        raise Misread('"->" stands only in keys with "every"', hint, len(before), 2)
+    first, early = parse_source(before.strip())
+    if early is not None:
+        raise Misread("an ease stands behind both: A -> B ease", width=len(before.rstrip()))
+    if not after.strip():
+        raise Misread('a latent is missing after "->"', offset=len(before), width=2)
+    skipped = len(text) - len(after.lstrip())
+    try:
+        second, ease = parse_source(after.strip())
+    except Misread as misread:
+        misread.offset += skipped
+        raise
+    return (first, second), ease
+
+
 def _seeds(reading: Reading, node: Node, ease: Ease | None) -> tuple[LatentKey, ...]:
-    """The keys of a list, or of a single seed, file or range ``1..20``."""
+    """The keys of a list, or of a single seed, file or range ``1..20``; none after a mistake."""
+    noted = reading.num_noted
     keys: list[LatentKey] = []
-    items = node.items if isinstance(node, Sequence) else (node,)
+    items = node.items if isinstance(node, ListNode) else (node,)
     for item in items:
-        scalar = reading.scalar(item, "a latent", _SEEDS)
-        parsed = None if scalar is None else reading.parse(scalar, _parse_sources)
+        parsed = reading.read(item, "a latent", _SEEDS, _parse_sources)
         for source, own in parsed or ():
             keys.append(LatentKey(source, item.mark, own or ease))
         if len(keys) > MOST_KEYS:
@@ -82,6 +100,8 @@ def _seeds(reading: Reading, node: Node, ease: Ease | None) -> tuple[LatentKey, 
             return ()
     if not items:
         reading.note(node.mark, "latents has no seeds")
+    if reading.num_noted > noted or any(isinstance(item, Broken) for item in items):
+        return ()
     return tuple(keys)
 
 
@@ -96,46 +116,50 @@ def _parse_sources(text: str) -> list[tuple[int | str, Ease | None]]:
     return [(seed, None) for seed in range(first, last + 1)]
 
 
-def _with_options(reading: Reading, node: Mapping, latents: Latents) -> Latents:
+def _with_options(reading: Reading, node: MapNode, latents: Latents) -> Latents:
     """``{seeds: […], every: TIME, ease: …, space: …, path: …}``."""
-    found = reading.options(node, "latents", _OPTIONS, _LATER)
+    noted = reading.num_noted
+    found = reading.options(node, "latents", LATENT_KEYS, LATER_LATENT_KEYS)
     ease = reading.read(found.get("ease"), "ease", "an ease", parse_ease)
-    seeds = found.get("seeds")
+    seeds, keys = found.get("seeds"), latents.keys
     if seeds is not None and not isinstance(seeds, Broken):
-        latents = replace(latents, keys=_seeds(reading, seeds, ease) or latents.keys)
+        keys = _seeds(reading, seeds, ease) or latents.keys
     every = reading.read(
         found.get("every"), "every", "a length", lambda text: parse_length(text, reading.fps)
     )
-    space = reading.choice(found.get("space"), "space", ("w", "z"))
-    path = reading.choice(found.get("path"), "path", ("spline", "linear"))
-    if space == "z" and path is not None:
+    if every is not None and reading.duration and reading.duration / every > MOST_KEYS:
+        visits = f"{float(reading.duration / every):.3g} visits"
+        message = f"{visits} in {float(reading.duration):g} s: expected at most {MOST_KEYS}"
+        reading.note(found["every"].mark, message)
+    space = reading.choice(found.get("space"), "space", SPACES, "w")
+    path = reading.choice(found.get("path"), "path", PATHS, "spline")
+    if space == "z" and "path" in found:
         message = "a path in z goes by slerp: path says nothing"
         reading.note(found["path"].mark, message, "leave path out, or set space: w")
-    return replace(
-        latents,
-        every=every,
-        space="z" if space == "z" else "w",
-        path="linear" if path == "linear" else "spline",
-    )
+    if reading.num_noted > noted or not node.whole:
+        return latents
+    return replace(latents, keys=keys, every=every, space=space, path=path)
 
 
-def _at_times(reading: Reading, node: Mapping, latents: Latents) -> Latents:
+def _at_times(reading: Reading, node: MapNode, latents: Latents) -> Latents:
     """``{0s: 3, 2s: me.npz, end: 3}``."""
+    noted = reading.num_noted
     sources: list[LatentKey] = []
     keys: list[Keyframe] = []
     repeats: list[Repeat] = []
     for row in rows(reading, node, "latents"):
-        parsed = reading.parse(row.value, parse_source)
+        parser = partial(_parse_stop, repeated=row.until is not None)
+        parsed = reading.parse(row.value, parser)
         if parsed is None:
             continue
-        (source, ease), mark, index = parsed, row.value.mark, float(len(sources))
-        sources.append(LatentKey(source, mark, ease))
+        (found, ease), mark, index = parsed, row.value.mark, float(len(sources))
+        sources += (LatentKey(source, mark, ease) for source in found)
         if row.until is None:
             keys.append(Keyframe(row.time, index, ease, mark))
         else:
-            stop, step = row.until
-            repeats.append(Repeat(row.time, stop, step, index, None, ease, mark))
-    if not sources:
+            arrival = index + 1 if len(found) > 1 else None
+            repeats.append(Repeat(row.time, *row.until, index, arrival, ease, mark))
+    if reading.num_noted > noted or not node.whole:
         return latents
-    track = Quantity("latents").track(node.mark, keys, repeats)
+    track = Quantity("latents", "names").track(node.mark, keys, repeats)
     return replace(latents, keys=tuple(sources), track=track)

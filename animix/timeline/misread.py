@@ -22,13 +22,13 @@ class Misread(ValueError):
         self.width = width
 
 
-def not_yet(what: str, are: str = "is", offset: int = 0, width: int | None = None) -> Misread:
-    """A word of the language whose turn has not come.
+def not_yet(what: str) -> str:
+    """What to say of a word of the language whose turn has not come.
 
-    >>> str(not_yet("audio"))
-    'audio is planned but not available yet'
+    >>> not_yet("audio")
+    'audio: planned but not available yet'
     """
-    return Misread(f"{what} {are} planned but not available yet", "", offset, width)
+    return f"{what}: planned but not available yet"
 
 
 def quoted(text: str, limit: int = 40) -> str:

@@ -9,7 +9,7 @@ from animix.errors import Mark
 
 
 @dataclass(frozen=True)
-class Scalar:
+class TextNode:
     """A text, unread: whether it is a number is for the one who expects a number to say."""
 
     text: str
@@ -17,7 +17,7 @@ class Scalar:
     plain: bool = True
     """Written without quotes."""
     comment: str = ""
-    """The comment that stands where the text of an empty scalar was expected."""
+    """The comment that stands where a text was expected."""
 
     @property
     def is_empty(self) -> bool:
@@ -25,7 +25,7 @@ class Scalar:
         return self.plain and self.text in ("", "~", "null", "Null", "NULL")
 
     def part(self, offset: int, width: int | None = None) -> Mark:
-        """The mark of a part of the text; the whole scalar's where it is folded or escaped."""
+        """The mark of a part of the text; the whole text's where it is folded or escaped."""
         mark = self.mark
         column = mark.column + (0 if self.plain else 1)
         if not mark.text.startswith(self.text, column - 1):
@@ -36,19 +36,17 @@ class Scalar:
 
 
 @dataclass(frozen=True)
-class Mapping:
+class MapNode:
     """Keys and values in the order of the file; no key stands twice."""
 
-    entries: tuple[tuple[Scalar, Node], ...]
+    entries: tuple[tuple[TextNode, Node], ...]
     mark: Mark
-
-    def get(self, key: str) -> Node | None:
-        """The value of a key, None without it."""
-        return next((value for name, value in self.entries if name.text == key), None)
+    whole: bool = True
+    """Whether nothing is missing: entries with mistakes are left out."""
 
 
 @dataclass(frozen=True)
-class Sequence:
+class ListNode:
     """A list."""
 
     items: tuple[Node, ...]
@@ -62,4 +60,4 @@ class Broken:
     mark: Mark
 
 
-Node: TypeAlias = "Scalar | Mapping | Sequence | Broken"
+Node: TypeAlias = "TextNode | MapNode | ListNode | Broken"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping as Texts
+from collections.abc import Mapping
 from dataclasses import replace
 
 from animix.errors import Mark, Mistake
 from animix.timeline.document import parse_document
 from animix.timeline.misread import quoted
-from animix.timeline.nodes import Broken, Mapping, Node, Scalar, Sequence
+from animix.timeline.nodes import Broken, ListNode, MapNode, Node, TextNode
 
 DEEPEST = 20
 
@@ -17,7 +17,7 @@ class _Lost(Exception):
     """There is no such place in the document; the message says why."""
 
 
-def override(root: Node, overrides: Texts[str, str]) -> tuple[Node, list[Mistake]]:
+def override(root: Node, overrides: Mapping[str, str]) -> tuple[Node, list[Mistake]]:
     """The document with each dotted path set to its value, a YAML text; and what went wrong.
 
     A path leads through the keys of maps, and through lists by a layer's name or by an index that
@@ -50,17 +50,17 @@ def _put(node: Node, steps: list[str], value: Node, mark: Mark) -> Node:
     step, *rest = steps
     if isinstance(node, Broken):
         return node
-    if isinstance(node, Scalar):
+    if isinstance(node, TextNode):
         raise _Lost(f"{quoted(node.text)} has no {quoted(step)} to set in it")
-    if isinstance(node, Sequence):
+    if isinstance(node, ListNode):
         index = _index(node, step)
         items = list(node.items)
         layer = items[index]
         if step.isdecimal():
             items[index] = _put(layer, rest, value, mark)
-        elif isinstance(layer, Scalar) and rest:  # "- anime" becomes "- anime: {…}"
-            inner = _put(Mapping((), mark), rest, value, mark)
-            items[index] = Mapping(((layer, inner),), layer.mark)
+        elif isinstance(layer, TextNode) and rest:  # "- anime" becomes "- anime: {…}"
+            inner = _put(MapNode((), mark), rest, value, mark)
+            items[index] = MapNode(((layer, inner),), layer.mark)
         else:
             items[index] = _put(layer, steps, value, mark) if rest else value
         return replace(node, items=tuple(items))
@@ -69,20 +69,20 @@ def _put(node: Node, steps: list[str], value: Node, mark: Mark) -> Node:
         if key.text == step:
             entries[place] = key, _put(inner, rest, value, mark)
             return replace(node, entries=tuple(entries))
-    key = Scalar(step, mark)
-    entries.append((key, _put(Mapping((), mark), rest, value, mark)))
+    key = TextNode(step, mark)
+    entries.append((key, _put(MapNode((), mark), rest, value, mark)))
     return replace(node, entries=tuple(entries))
 
 
-def _index(node: Sequence, step: str) -> int:
+def _index(node: ListNode, step: str) -> int:
     """Which item of a list a step means."""
     if step.isdecimal() and len(step) < 10:
         if int(step) < len(node.items):
             return int(step)
         raise _Lost(f"the list has {len(node.items)} items, counted from 0: there is no {step}")
     for index, item in enumerate(node.items):
-        keys = [item] if isinstance(item, Scalar) else []
-        if isinstance(item, Mapping):
+        keys = [item] if isinstance(item, TextNode) else []
+        if isinstance(item, MapNode):
             keys = [key for key, _ in item.entries]
         if any(key.text == step for key in keys):
             return index

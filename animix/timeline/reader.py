@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import stat
-from collections.abc import Mapping as Texts
+from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Literal
@@ -14,54 +14,39 @@ from PIL import ImageColor
 from animix.errors import Mark, Mistake, TimelineError
 from animix.timeline.bands import read_bands
 from animix.timeline.document import MOST_CHARACTERS, parse_document
-from animix.timeline.eases import EASES
 from animix.timeline.latent_path import read_latents
-from animix.timeline.layers import LAYER_KEYS, read_blend
+from animix.timeline.layers import read_blend
 from animix.timeline.misread import Misread, not_yet, quoted, suggestion
-from animix.timeline.nodes import Broken, Mapping, Node, Scalar, Sequence
+from animix.timeline.nodes import Broken, ListNode, MapNode, Node
 from animix.timeline.overrides import override
 from animix.timeline.reading import Reading, TooManyMistakes
-from animix.timeline.timeline import Fit, Frame, NetworkRun, Noise, Timeline
-from animix.timeline.times import PLACES, parse_length
+from animix.timeline.seams import certain_mistakes, tracks
+from animix.timeline.timeline import BlendLayer, Fit, Frame, NetworkRun, Noise, Timeline
+from animix.timeline.times import parse_length
 from animix.timeline.values import Quantity, read_track, read_tracks
-
-KEYS = (
-    *("title", "size", "fps", "duration", "loop", "networks", "blend", "mapping"),
-    *("latents", "truncation", "label", "noise", "frame", "output"),
+from animix.timeline.vocabulary import (
+    FITS,
+    FRAME_KEYS,
+    KEYS,
+    LATER_FITS,
+    LATER_FRAME_KEYS,
+    LATER_KEYS,
+    LATER_OUTPUT_KEYS,
+    NOISES,
+    OUTPUT_KEYS,
+    RESERVED,
 )
-LATER_KEYS = (
-    *("audio", "bpm", "markers", "sections", "vars", "extends", "variants", "speed", "even"),
-    *("edits", "into", "show", "grid", "overlay", "shutter", "pace", "where"),
-)
-FRAME_KEYS = ("fit", "zoom", "pan", "rotate", "background")
-FITS: tuple[Fit, ...] = ("blur", "cover", "contain", "stretch")
-
-RESERVED = frozenset(
-    (
-        *(*KEYS, *LATER_KEYS, *FRAME_KEYS, *LAYER_KEYS, *EASES, *PLACES),
-        *(
-            "beat",
-            "bar",
-            "every",
-            "all",
-            "none",
-            "first",
-            "last",
-            "high",
-            "low",
-            "true",
-            "false",
-            "auto",
-            "null",
-        ),
-    )
-)
-"""Words of the language, which name no network."""
 
 DEFAULT_TRUNCATION = 0.7
+SLOWEST_FPS = Fraction(1, 10)
 FASTEST_FPS = 1000
+LARGEST_FPS_TERM = 1_001_000
+"""Of the ratio that fps is: ``video.ffmpeg`` takes no larger one."""
 LARGEST_SIDE = 16_384
-MOST_FRAMES = 10_000_000
+MOST_FRAMES = 1_000_000
+"""Nine hours at 30 fps."""
+MOST_SAMPLES = 40_000_000
+"""Frames times tracks that move; all their values are held at once, eight bytes each."""
 
 _FPS = re.compile(r"([0-9]{1,9}(?:\.[0-9]{0,9})?|\.[0-9]{1,9})(?:/([0-9]{1,9}))?")
 _SIZE = re.compile(r"([0-9]{1,6}) ?[x×] ?([0-9]{1,6})")
@@ -69,7 +54,7 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _COLOUR = re.compile(r"#(?:[0-9a-fA-F]{3}|[0-9a-fA-F]{6})")
 
 
-def load_timeline(path: str | Path, overrides: Texts[str, str] | None = None) -> Timeline:
+def load_timeline(path: str | Path, overrides: Mapping[str, str] | None = None) -> Timeline:
     """The timeline in a YAML file; ``overrides`` maps dotted keys to YAML texts, as ``--set`` does.
 
     Raises TimelineError with every mistake in the file, each with its line and column.
@@ -95,7 +80,7 @@ def load_timeline(path: str | Path, overrides: Texts[str, str] | None = None) ->
 
 
 def read_timeline(
-    text: str, path: str | Path, overrides: Texts[str, str] | None = None
+    text: str, path: str | Path, overrides: Mapping[str, str] | None = None
 ) -> Timeline:
     """As ``load_timeline``, from the text of a file; ``path`` is where paths in it start from.
 
@@ -118,7 +103,7 @@ def read_timeline(
 
 def _timeline(reading: Reading, root: Node, path: Path) -> Timeline | None:
     """The timeline that a document describes; without meaning where mistakes were noted."""
-    if not isinstance(root, Mapping):
+    if not isinstance(root, MapNode):
         if not isinstance(root, Broken):
             hint = "write networks: {faces: ffhq.pkl} and so on, one key a line"
             reading.note(root.mark, "a timeline is a map of keys", hint)
@@ -128,21 +113,21 @@ def _timeline(reading: Reading, root: Node, path: Path) -> Timeline | None:
     reading.fps = reading.read(found.get("fps"), "fps", "a number", _parse_fps) or Fraction(30)
     reading.duration = _duration(reading, found.get("duration"), mark)
     networks = _networks(reading, found.get("networks"), mark)
+    blend = read_blend(reading, found.get("blend"), networks, mark)
     truncation = Quantity("truncation")
-    label = Quantity("label", low=0, whole=True)
-    loop = reading.choice(found.get("loop"), "loop", ("auto", "true", "false"))
-    title = reading.read(found.get("title"), "title", "a text", str)
-    return Timeline(
+    label = Quantity("label", "names", low=0, whole=True)
+    loops: dict[str, Literal["auto", True, False]] = {"auto": "auto", "true": True, "false": False}
+    title = reading.words(found.get("title"), "title", "a text")
+    timeline = Timeline(
         path=path,
         title=path.stem if title is None else title,
         size=_size(reading, found.get("size")),
         fps=reading.fps,
         duration_seconds=reading.duration or Fraction(1),
-        loop={"true": True, "false": False}.get(loop or "auto", "auto"),
-        loop_mark=found["loop"].mark if "loop" in found else None,
+        loop=loops[reading.choice(found.get("loop"), "loop", tuple(loops), "auto")],
         networks=networks,
-        blend=read_blend(reading, found.get("blend"), networks, mark),
-        mapping=_mapping(reading, found.get("mapping"), networks),
+        blend=blend,
+        mapping=_mapping(reading, found.get("mapping"), networks, blend),
         latents=read_latents(reading, found.get("latents"), mark),
         truncation=read_bands(
             reading,
@@ -159,6 +144,23 @@ def _timeline(reading: Reading, root: Node, path: Path) -> Timeline | None:
         output=_output(reading, found.get("output"), path),
         notes=tuple(reading.notes),
     )
+    if reading.duration is not None:
+        _check_whole(reading, timeline, found["duration"].mark)
+    return timeline
+
+
+def _check_whole(reading: Reading, timeline: Timeline, duration: Mark) -> None:
+    """Note what only the whole timeline shows: too much to hold, and keys and seams amiss."""
+    num_moving = sum(not track.is_constant for track in tracks(timeline))
+    # The latents are held as four keys and four weights a frame.
+    num_moving += 8 if len(timeline.latents.keys) > 1 else 0
+    if timeline.num_frames * num_moving > MOST_SAMPLES:
+        most = MOST_SAMPLES // num_moving
+        message = f"{timeline.num_frames} frames are too many for this many tracks that move"
+        reading.note(duration, message, f"at most {most} frames, or fewer tracks with keys")
+        return
+    for mistake in certain_mistakes(timeline):
+        reading.note(mistake.mark, mistake.message, mistake.hint)
 
 
 def _unreadable(path: Path, message: str) -> TimelineError:
@@ -174,8 +176,14 @@ def _parse_fps(text: str) -> Fraction:
         raise Misread(f"{quoted(text)} is no number of frames per second", hint)
     divisor = int(match[2] or 1)
     fps = Fraction(match[1]) / divisor if divisor else Fraction(0)
-    if not 0 < fps <= FASTEST_FPS:
-        raise Misread(f"{quoted(text)} frames per second: expected more than 0, at most 1000", hint)
+    if not SLOWEST_FPS <= fps <= FASTEST_FPS:
+        message = (
+            f"{quoted(text)} frames per second: expected {float(SLOWEST_FPS)} to {FASTEST_FPS}"
+        )
+        raise Misread(message, hint)
+    if max(fps.numerator, fps.denominator) > LARGEST_FPS_TERM:
+        message = f"{quoted(text)} frames per second is {fps}"
+        raise Misread(f"{message}: expected a ratio of numbers up to {LARGEST_FPS_TERM}", hint)
     return fps
 
 
@@ -188,7 +196,9 @@ def _duration(reading: Reading, node: Node | None, root: Mark) -> Fraction | Non
     duration = reading.read(node, "duration", length, lambda text: parse_length(text, reading.fps))
     if duration is not None and duration * reading.fps > MOST_FRAMES:
         hours = float(duration / 3600)
-        message = f"{hours:.3g} hours are more than {MOST_FRAMES} frames"
+        message = (
+            f"{hours:.3g} hours are more than {MOST_FRAMES} frames at {float(reading.fps):g} fps"
+        )
         reading.note(node.mark, message, "does the duration have the unit that was meant?")
         return None
     return duration
@@ -223,7 +233,7 @@ def _networks(reading: Reading, node: Node | None, root: Mark) -> dict[str, Netw
     if node is None:
         reading.note(root, "networks is missing", hint)
         return {}
-    if not isinstance(node, Mapping):
+    if not isinstance(node, MapNode):
         if not isinstance(node, Broken):
             reading.note(node.mark, "networks is a map of names to files", hint)
         return {}
@@ -245,64 +255,61 @@ def _networks(reading: Reading, node: Node | None, root: Mark) -> dict[str, Netw
 
 def _patterns(reading: Reading, node: Node, name: str) -> tuple[str, ...]:
     """The files of a network, as written."""
-    items = node.items if isinstance(node, Sequence) else (node,)
+    items = node.items if isinstance(node, ListNode) else (node,)
     if not items:
         reading.note(node.mark, f"{name[:40]} has no files")
-    texts = [
-        reading.read(item, name[:40], "a file, a list of files or a glob", str) for item in items
-    ]
+    expected = "a file, a list of files or a glob"
+    texts = [reading.words(item, name[:40], expected) for item in items]
     return tuple(text for text in texts if text is not None)
 
 
-def _mapping(reading: Reading, node: Node | None, networks: dict[str, NetworkRun]) -> str:
+def _mapping(
+    reading: Reading,
+    node: Node | None,
+    networks: Mapping[str, NetworkRun],
+    blend: tuple[BlendLayer, ...],
+) -> str:
     """The network whose mapping is used, by default the base."""
-    scalar = None if node is None else reading.scalar(node, "mapping", "a network's name")
-    if scalar is not None and scalar.text in networks:
-        return scalar.text
-    if scalar is not None and networks:
-        hint = suggestion(scalar.text, networks) or f"the networks are {', '.join(networks)}"
-        reading.note(scalar.mark, f"unknown network {quoted(scalar.text)}", hint[:200])
-    return next(iter(networks), "")
+
+    def parser(text: str) -> str:
+        if networks and text not in networks:
+            hint = suggestion(text, networks) or f"the networks are {', '.join(networks)}"
+            raise Misread(f"unknown network {quoted(text)}", hint[:200])
+        return text
+
+    name = reading.read(node, "mapping", "a network's name", parser)
+    return name or (blend[0].network if blend else next(iter(networks), ""))
 
 
 def _noise(reading: Reading, node: Node | None) -> Noise:
     """Fixed, none, random, or a circle."""
-    if isinstance(node, Mapping):
-        found = reading.options(node, "noise", ("loop",))
-        period = reading.read(
-            found.get("loop"), "loop", "a length", lambda text: parse_length(text, reading.fps)
-        )
-        if not node.entries:
-            reading.note(node.mark, "noise has no loop", "write noise: {loop: 4s}")
-        return Noise("loop", period or Fraction(1), node.mark)
-    kinds: dict[str, Literal["fixed", "none", "random"]] = {
-        "fixed": "fixed",
-        "none": "none",
-        "random": "random",
-    }
-    word = reading.choice(node, "noise", tuple(kinds))
-    return Noise(kinds.get(word or "", "fixed"), mark=None if node is None else node.mark)
+    if not isinstance(node, MapNode):
+        mark = None if node is None else node.mark
+        return Noise(reading.choice(node, "noise", NOISES, "fixed"), mark=mark)
+    found = reading.options(node, "noise", ("loop",))
+    if not node.entries:
+        reading.note(node.mark, "noise has no loop", "write noise: {loop: 4s}")
+    period = reading.read(
+        found.get("loop"), "loop", "a length", lambda text: parse_length(text, reading.fps)
+    )
+    return Noise("fixed") if period is None else Noise("loop", period, node.mark)
 
 
 def _frame(reading: Reading, node: Node | None, root: Mark) -> Frame:
     """How the picture lies on the canvas."""
     found: dict[str, Node] = {}
-    if isinstance(node, Mapping):
-        found = reading.options(node, "frame", FRAME_KEYS, ("into",))
+    if isinstance(node, MapNode):
+        found = reading.options(node, "frame", FRAME_KEYS, LATER_FRAME_KEYS)
     elif node is not None and not isinstance(node, Broken):
         hint = f"write frame: {{zoom: 1.1}}; it has {', '.join(FRAME_KEYS)}"
         reading.note(node.mark, "frame is a map of keys", hint)
-    fit = found.get("fit")
-    if isinstance(fit, Scalar) and fit.text == "extend":
-        reading.note(fit.mark, not_yet("fit: extend").message)
-        fit = None
-    word = reading.choice(fit, "fit", FITS)
+    fit: Fit = reading.choice(found.get("fit"), "fit", FITS, "blur", LATER_FITS)
     zoom = Quantity("zoom", "logarithm", low=0.001, high=1000)
     pan = Quantity("pan", low=-1000, high=1000)
     rotate = Quantity("rotate")
     track_x, track_y = read_tracks(reading, found.get("pan"), (pan, pan), pan.constant(0.0, root))
     return Frame(
-        fit=next((known for known in FITS if known == word), "blur"),
+        fit=fit,
         zoom=read_track(reading, found.get("zoom"), zoom, zoom.constant(1.0, root)),
         pan_x=track_x,
         pan_y=track_y,
@@ -324,22 +331,21 @@ def _parse_colour(text: str) -> tuple[int, int, int]:
 
 def _output(reading: Reading, node: Node | None, path: Path) -> Path | None:
     """The file that the film goes to."""
-    if isinstance(node, Mapping):
-        later = ("preset", "size", "fps", "fit", "codec", "crf")
-        found = reading.options(node, "output", ("file",), later)
+    if isinstance(node, MapNode):
+        found = reading.options(node, "output", OUTPUT_KEYS, LATER_OUTPUT_KEYS)
         if not node.entries:
             reading.note(node.mark, "output has no file", "write output: reel.mp4")
         node = found.get("file")
-    if isinstance(node, Sequence):
-        reading.note(node.mark, not_yet("several outputs", are="are").message)
+    if isinstance(node, ListNode):
+        reading.not_yet(node.mark, "several outputs")
         return None
 
     def parser(text: str) -> Path:
         suffix = Path(text).suffix
         if not suffix:
-            raise not_yet(f"the output preset {quoted(text)}")
+            raise Misread(not_yet(f"the output preset {quoted(text)}"))
         if suffix.lower() != ".mp4":
-            raise not_yet(f"{quoted(suffix)} as output")
+            raise Misread(not_yet(f"{quoted(suffix)} as output"))
         return path.absolute().parent / text
 
     return reading.read(node, "output", "a file", parser)

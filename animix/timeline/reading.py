@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TypeVar
 
 from animix.errors import Mark, Mistake
 from animix.timeline.misread import Misread, not_yet, quoted, suggestion
-from animix.timeline.nodes import Broken, Mapping, Node, Scalar, Sequence
+from animix.timeline.nodes import Broken, ListNode, MapNode, Node, TextNode
 
 MOST_MISTAKES = 100
 """Then reading stops: nobody mends a hundred mistakes without reading again."""
 
+_VARIABLE = re.compile(r"\$\{|(?:^|\s)\$[A-Za-z_]")
+
 Value = TypeVar("Value")
+Word = TypeVar("Word", bound=str)
 
 
 class TooManyMistakes(Exception):
-    """The list of mistakes is full."""
+    """Reading on is of no use: the list of mistakes is full, or the timeline too large."""
 
 
 @dataclass
@@ -33,22 +37,31 @@ class Reading:
     duration: Fraction | None = None
     """Seconds; None where it could not be read, and then nothing is measured against it."""
     mistakes: list[Mistake] = field(default_factory=list)
+    num_noted: int = 0
+    """Grows with every mistake: what was read while it grew is not what the file means."""
+    num_keys: int = 0
+    """Of all tracks so far, repetitions counted."""
     notes: list[str] = field(default_factory=list)
 
     def note(self, mark: Mark, message: str, hint: str = "") -> None:
         """Note a mistake; the same place is not complained about twice in the same words."""
+        self.num_noted += 1
         mistake = Mistake(mark, message, hint)
         if mistake not in self.mistakes:  # an alias brings the same text here many times
             self.mistakes.append(mistake)
         if len(self.mistakes) >= MOST_MISTAKES:
             raise TooManyMistakes
 
-    def scalar(self, node: Node, name: str, expected: str) -> Scalar | None:
+    def not_yet(self, mark: Mark, what: str) -> None:
+        """Note a word of the language whose turn has not come."""
+        self.note(mark, not_yet(what))
+
+    def text(self, node: Node, name: str, expected: str) -> TextNode | None:
         """The node if it is a text; ``name`` says of what, ``expected`` what it should say."""
         if isinstance(node, Broken):
             return None
-        if not isinstance(node, Scalar):
-            found = "a list" if isinstance(node, Sequence) else "a map"
+        if not isinstance(node, TextNode):
+            found = "a list" if isinstance(node, ListNode) else "a map"
             self.note(node.mark, f"{name} is {expected}, found {found}")
             return None
         if node.is_empty or not node.text.strip():
@@ -56,7 +69,7 @@ class Reading:
             return None
         return node
 
-    def empty(self, node: Scalar, name: str) -> None:
+    def empty(self, node: TextNode, name: str) -> None:
         """Note that a value is missing."""
         if node.comment:
             comment = quoted(node.comment.split()[0])
@@ -68,12 +81,17 @@ class Reading:
         else:
             self.note(node.mark, f"{name} has no value")
 
-    def parse(self, scalar: Scalar, parser: Callable[[str], Value]) -> Value | None:
+    def parse(self, node: TextNode, parser: Callable[[str], Value]) -> Value | None:
         """What a parser makes of a text; None where it can't be read."""
+        if node.text.startswith("="):
+            self.not_yet(node.mark, "expressions (=…)")
+            return None
+        if self._has_variable(node):
+            return None
         try:
-            return parser(scalar.text)
+            return parser(node.text)
         except Misread as misread:
-            mark = scalar.part(misread.offset, misread.width)
+            mark = node.part(misread.offset, misread.width)
             self.note(mark, misread.message, misread.hint)
             return None
 
@@ -81,11 +99,22 @@ class Reading:
         self, node: Node | None, name: str, expected: str, parser: Callable[[str], Value]
     ) -> Value | None:
         """What a parser makes of a node's text; None where there is none or it can't be read."""
-        scalar = None if node is None else self.scalar(node, name, expected)
-        return None if scalar is None else self.parse(scalar, parser)
+        text = None if node is None else self.text(node, name, expected)
+        return None if text is None else self.parse(text, parser)
+
+    def words(self, node: Node | None, name: str, expected: str) -> str | None:
+        """A text that may say anything, such as a title or the name of a file."""
+        text = None if node is None else self.text(node, name, expected)
+        return None if text is None or self._has_variable(text) else text.text
+
+    def _has_variable(self, node: TextNode) -> bool:
+        found = _VARIABLE.search(node.text) is not None
+        if found:
+            self.not_yet(node.mark, 'variables ($name and "${name}")')
+        return found
 
     def options(
-        self, node: Mapping, name: str, known: Collection[str], later: Collection[str] = ()
+        self, node: MapNode, name: str, known: Sequence[str], later: Sequence[str] = ()
     ) -> dict[str, Node]:
         """The values of a map's known keys; ``later`` are keys whose turn has not come."""
         found: dict[str, Node] = {}
@@ -93,19 +122,31 @@ class Reading:
             if key.text in known:
                 found[key.text] = value
             elif key.text in later:
-                self.note(key.mark, not_yet(key.text).message)
+                self.not_yet(key.mark, key.text)
             else:
-                hint = suggestion(key.text, known) or f"{name} has {', '.join(known)}"
+                hint = suggestion(key.text, (*known, *later)) or f"{name} has {', '.join(known)}"
                 self.note(key.mark, f"unknown key {quoted(key.text)}", hint)
         return found
 
-    def choice(self, node: Node | None, name: str, words: tuple[str, ...]) -> str | None:
-        """One word of several."""
+    def choice(
+        self,
+        node: Node | None,
+        name: str,
+        words: tuple[Word, ...],
+        default: Word,
+        later: tuple[str, ...] = (),
+    ) -> Word:
+        """One word of several; ``later`` are words whose turn has not come."""
 
-        def parser(text: str) -> str:
-            if text not in words:
-                one_of = f"{name} is {', '.join(words[:-1])} or {words[-1]}"
-                raise Misread(f"unknown {name} {quoted(text)}", suggestion(text, words) or one_of)
-            return text
+        def parser(text: str) -> Word:
+            for word in words:
+                if text == word:
+                    return word
+            if text in later:
+                raise Misread(not_yet(f"{name}: {text}"))
+            one_of = f"{name} is {', '.join(words[:-1])} or {words[-1]}"
+            hint = suggestion(text, (*words, *later)) or one_of
+            raise Misread(f"unknown {name} {quoted(text)}", hint)
 
-        return self.read(node, name, f"one of {', '.join(words)}", parser)
+        found = self.read(node, name, f"one of {', '.join(words)}", parser)
+        return default if found is None else found

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import yaml
 
 from animix.errors import Mark, Mistake
-from animix.timeline.misread import quoted
-from animix.timeline.nodes import Broken, Node, Scalar
+from animix.timeline.misread import not_yet, quoted
+from animix.timeline.nodes import Broken, Node, TextNode
 
 _NO_SPACE = re.compile(r"\s*(?:- )?([A-Za-z0-9_.%-]+):(\S.*)")
 _HASH = re.compile(r"(?:^|[\s,\[{])(#\w+)")
@@ -17,8 +17,13 @@ _COLON = re.compile(r"\s*:")
 _FOUND = re.compile(r", but (?:got|found) .*|found unexpected end of stream")
 
 
-def cleaned(error: yaml.YAMLError, lines: Sequence[str]) -> tuple[tuple[int, int], str, str]:
-    """A parser's error as (line, column), counted from 0, message and hint."""
+def cleaned(
+    error: yaml.YAMLError, lines: Sequence[str], opened: Sequence[Mark] = ()
+) -> tuple[tuple[int, int], str, str]:
+    """A parser's error as (line, column), counted from 0, message and hint.
+
+    ``opened`` ends with the innermost [ or { that is still open.
+    """
     if not isinstance(error, yaml.MarkedYAMLError):
         return (0, 0), "this is no YAML", ""
     problem, context = error.problem or "no reason given", error.context or ""
@@ -44,7 +49,10 @@ def cleaned(error: yaml.YAMLError, lines: Sequence[str]) -> tuple[tuple[int, int
     if "quoted scalar" in context and "end of stream" in problem:
         return opening, "a quote is opened here and never closed", ""
     if "flow" in context:
-        bracket = "[" if "sequence" in context else "{"
+        if opened:  # the parsers' own places lie at the end of the file
+            opening = opened[-1].line - 1, opened[-1].column - 1
+        begun = "".join(lines[opening[0] : opening[0] + 1])
+        bracket = "{" if begun.startswith("{", opening[1]) else "["
         closing = "]" if bracket == "[" else "}"
         hint = f"put a comma between the items and {closing} at the end"
         for line in lines[opening[0] : at[0] + 1]:
@@ -71,7 +79,7 @@ def split_values(
     """
     mistakes: list[Mistake] = []
     kept: list[tuple[Node, Node]] = []
-    pieces: list[Scalar] = []  # of the value that was kept last
+    pieces: list[TextNode] = []  # of the value that was kept last
 
     def close() -> None:
         if pieces:
@@ -80,14 +88,14 @@ def split_values(
             pieces.clear()
 
     for key, value in pairs:
-        if not (isinstance(key, Scalar) and _is_bare(key, value)):
+        if not (isinstance(key, TextNode) and _is_bare(key, value)):
             close()
             kept.append((key, value))
         elif ":" in key.text:
             name, _, rest = key.text[:80].partition(":")
             message = f"a space is missing after {quoted(name + ':')}"
             mistakes.append(Mistake(key.mark, message, f"write {name}: {rest}"))
-        elif kept and isinstance(before := kept[-1][1], Scalar):
+        elif kept and isinstance(before := kept[-1][1], TextNode):
             pieces.extend([key] if pieces else [before, key])
         else:
             hint = f"write {key.text[:40]}: VALUE"
@@ -100,9 +108,9 @@ def split_items(items: Sequence[Node]) -> tuple[list[Mistake], list[Node]]:
     """The items of a ``[…]``; one that a comma inside its brackets took apart is Broken."""
     mistakes: list[Mistake] = []
     kept: list[Node] = []
-    pieces: list[Scalar] = []
+    pieces: list[TextNode] = []
     for item in items:
-        if not (isinstance(item, Scalar) and item.plain):
+        if not (isinstance(item, TextNode) and item.plain):
             kept += [*pieces, item]
             pieces = []
             continue
@@ -118,22 +126,26 @@ def split_items(items: Sequence[Node]) -> tuple[list[Mistake], list[Node]]:
     return mistakes, [*kept, *pieces]
 
 
-def _is_bare(key: Scalar, value: Node) -> bool:
+def _is_bare(key: TextNode, value: Node) -> bool:
     """Whether a key in ``{…}`` stands there without a colon."""
-    if not (isinstance(value, Scalar) and value.is_empty and not value.text):
+    if not (isinstance(value, TextNode) and value.is_empty and not value.text):
         return False
     end = key.mark.column - 1 + key.mark.width
     return _COLON.match(key.mark.text, end) is None
 
 
-def _split(pieces: Sequence[Scalar], where: str) -> Mistake:
+def _split(pieces: Sequence[TextNode], where: str) -> Mistake:
     """The mistake that a comma cut a value into pieces."""
     first, last = pieces[0].mark, pieces[-1].mark
     width = last.column + last.width - first.column if first.line == last.line else first.width
+    if pieces[0].text.startswith("="):
+        hint = not_yet("expressions (=…)") + "; they will stand in quotes"
+    else:
+        words = " ".join(piece.text for piece in pieces).replace("(", " ").replace(")", "").split()
+        hint = f"write {' '.join(words)[:80]} without commas, or put the value in quotes"
     parts = ", ".join(quoted(piece.text) for piece in pieces[:-1][:4])
-    mended = " ".join(piece.text for piece in pieces).replace("(", " ").replace(")", "")
     return Mistake(
         Mark(first.file, first.line, first.column, width, first.text),
         f"a comma inside {where} split this value into {parts} and {quoted(pieces[-1].text)}",
-        f"write {' '.join(mended.split())[:80]} without commas, or put the value in quotes",
+        hint,
     )

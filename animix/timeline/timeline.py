@@ -61,6 +61,10 @@ class BlendLayer:
     mark: Mark
 
 
+LARGEST_SEED = 2**32 - 1
+"""What numpy's RandomState takes."""
+
+
 @dataclass(frozen=True)
 class LatentKey:
     """A place on the latent path: a seed, or the path of a projected file."""
@@ -124,7 +128,6 @@ class Timeline:
     fps: Fraction
     duration_seconds: Fraction
     loop: Literal["auto", True, False]
-    loop_mark: Mark | None
     networks: dict[str, NetworkRun]
     blend: tuple[BlendLayer, ...]
     """Bottom to top; the first is the base, of which only the snapshot counts."""

@@ -15,6 +15,7 @@ UNITS = ("s", "ms", "f", "%")
 MUSICAL = ("b", "beat", "beats", "bar", "bars")
 
 LOOKS = "times look like 2s, 250ms, 12f, 50%, 1:30.5, start, end - 1s"
+UNKNOWN = f"{LOOKS}; markers are planned but not available yet"
 LENGTHS = "lengths look like 2s, 250ms, 12f, 1:30.5"
 
 LONGEST = 200
@@ -89,8 +90,8 @@ def _value(term: re.Match[str], fps: Fraction) -> tuple[Fraction, Fraction]:
         if word in PLACES:
             return none, PLACES[word]
         if word in MUSICAL:
-            raise not_yet("times in beats and bars", are="are")
-        raise Misread(f"{quoted(word)} is not a time", suggestion(word, PLACES) or LOOKS)
+            raise Misread(not_yet("times in beats and bars"))
+        raise Misread(f"{quoted(word)} is not a time", suggestion(word, PLACES) or UNKNOWN)
     number, unit = Fraction(term["number"]), term["unit"]
     if unit == "%":
         return none, number / 100
@@ -99,7 +100,7 @@ def _value(term: re.Match[str], fps: Fraction) -> tuple[Fraction, Fraction]:
     if unit in ("s", "ms"):
         return number / (1000 if unit == "ms" else 1), none
     if unit in MUSICAL:
-        raise not_yet("times in beats and bars", are="are")
+        raise Misread(not_yet("times in beats and bars"))
     if unit:
         raise Misread(f"{quoted(term['term'])}: there is no unit {quoted(unit)}", LOOKS)
     if number == 0:

@@ -13,14 +13,15 @@ from typing import NamedTuple
 from animix.errors import Mark
 from animix.timeline.eases import parse_ease
 from animix.timeline.keyframes import Ease, Keyframe, Repeat, Space, Time, Track
-from animix.timeline.misread import Misread, not_yet, quoted, suggestion
-from animix.timeline.nodes import Broken, Mapping, Node, Scalar
+from animix.timeline.misread import Misread, quoted, suggestion
+from animix.timeline.nodes import Broken, MapNode, Node, TextNode
 from animix.timeline.numbers import parse_number, parse_whole
-from animix.timeline.reading import Reading
+from animix.timeline.reading import Reading, TooManyMistakes
 from animix.timeline.times import LONGEST, parse_length, parse_time
 
 MOST_KEYS = 20_000
 """Keys of one track, repetitions counted."""
+MOST_KEYS_IN_ALL = 100_000
 
 _EVERY = re.compile(r"(.*?)\.\.(.*)\s+every\s+(.*)", re.DOTALL)
 _WORD = re.compile(r"\S+")
@@ -78,7 +79,7 @@ class Row(NamedTuple):
     time: Time
     until: tuple[Time, Fraction] | None
     """For ``FROM..TO every STEP``: TO, and STEP in seconds."""
-    value: Scalar
+    value: TextNode
 
 
 def read_tracks(
@@ -86,18 +87,20 @@ def read_tracks(
 ) -> tuple[Track, ...]:
     """The tracks that a value sets, one for each quantity; usually there is one.
 
-    ``default`` stands in, under each quantity's name, where there is nothing or a mistake.
+    ``default`` stands in, under each quantity's name, where there is nothing or a mistake: what is
+    left of keys that were not all understood says nothing about the track.
     """
     instead = tuple(q.constant(default.keys[0].value, default.mark) for q in quantities)
     if node is None or isinstance(node, Broken):
         return instead
     name = quantities[0].name
-    if not isinstance(node, Mapping):
+    if not isinstance(node, MapNode):
         parser = partial(parse_constant, quantities=quantities)
         stop = reading.read(node, name, "a value or a map of times to values", parser)
         if stop is None:
             return instead
         return tuple(q.constant(v, node.mark) for q, v in zip(quantities, stop.values, strict=True))
+    noted = reading.num_noted
     keys: list[list[Keyframe]] = [[] for _ in quantities]
     repeats: list[list[Repeat]] = [[] for _ in quantities]
     for row in rows(reading, node, name):
@@ -113,7 +116,7 @@ def read_tracks(
                 to, step = row.until
                 run = Repeat(row.time, to, step, value, arrival, stop.ease, row.value.mark)
                 repeats[number].append(run)
-    if not keys[0] and not repeats[0]:
+    if reading.num_noted > noted or not node.whole:
         return instead
     return tuple(
         quantity.track(node.mark, its_keys, its_repeats)
@@ -126,18 +129,18 @@ def read_track(reading: Reading, node: Node | None, quantity: Quantity, default:
     return read_tracks(reading, node, (quantity,), default)[0]
 
 
-def rows(reading: Reading, node: Mapping, name: str) -> Iterator[Row]:
+def rows(reading: Reading, node: MapNode, name: str) -> Iterator[Row]:
     """The entries of a map of times, those with mistakes left out."""
     if not node.entries:
         reading.note(node.mark, f"{name} has no keys")
-    seen: dict[Time, Scalar] = {}
+    seen: dict[Time, TextNode] = {}
     left = MOST_KEYS
     for key, value in node.entries:
-        if isinstance(value, Mapping):
+        if isinstance(value, MapNode):
             hint = "resolutions stand outside, times inside: 4..32: {0s: 0, 2s: 1}"
             reading.note(value.mark, f"{name} at {key.text[:40]} is a value, found a map", hint)
             continue
-        scalar = reading.scalar(value, f"{name} at {key.text[:40]}", "a value")
+        text = reading.text(value, f"{name} at {key.text[:40]}", "a value")
         place = reading.parse(key, lambda text: _parse_place(text, reading.fps))
         if place is None or not _lies_inside(reading, key, place):
             continue
@@ -147,12 +150,16 @@ def rows(reading: Reading, node: Mapping, name: str) -> Iterator[Row]:
             reading.note(key.mark, f"two keys of {name} at one instant", hint)
             continue
         seen[time] = key
-        left -= _count(reading, time, until)
+        count = _count(reading, time, until)
+        left, reading.num_keys = left - count, reading.num_keys + count
         if left < 0:
             reading.note(key.mark, f"{name} has more than {MOST_KEYS} keys")
             return
-        if scalar is not None:
-            yield Row(time, until, scalar)
+        if reading.num_keys > MOST_KEYS_IN_ALL:
+            reading.note(key.mark, f"all tracks together have more than {MOST_KEYS_IN_ALL} keys")
+            raise TooManyMistakes  # every track that follows would say the same
+        if text is not None:
+            yield Row(time, until, text)
 
 
 def parse_constant(text: str, quantities: tuple[Quantity, ...]) -> Stop:
@@ -169,7 +176,6 @@ def parse_stop(text: str, quantities: tuple[Quantity, ...], repeated: bool) -> S
     >>> parse_stop("0.8 -> 0.2 expo-out", (Quantity("alpha"),), repeated=True)
     Stop(values=(0.8,), arrivals=(0.2,), ease=Ease(name='expo-out', numbers=()))
     """
-    refuse_expression(text)
     words = list(_WORD.finditer(text))
     values, words = _parse_values(words, quantities)
     arrivals = None
@@ -191,12 +197,6 @@ def parse_ease_at(text: str, offset: int) -> Ease:
     except Misread as misread:
         misread.offset += offset
         raise
-
-
-def refuse_expression(text: str) -> None:
-    """Raise Misread for a text that begins as an expression does."""
-    if text.startswith("="):
-        raise not_yet("expressions (=…)", are="are")
 
 
 def _parse_values(
@@ -245,7 +245,7 @@ def _parse_place(text: str, fps: Fraction) -> tuple[Time, tuple[Time, Fraction] 
 
 
 def _lies_inside(
-    reading: Reading, key: Scalar, place: tuple[Time, tuple[Time, Fraction] | None]
+    reading: Reading, key: TextNode, place: tuple[Time, tuple[Time, Fraction] | None]
 ) -> bool:
     """Whether a key lies in the clip and a run ends after it starts; if not, that is noted."""
     if (end := reading.duration) is None:

@@ -64,6 +64,8 @@ class EncoderSettings:
     crf: int = 17
     """x264's constant rate factor, 0 (lossless) to 51; 17 can hardly be told from its source."""
     preset: Preset = "medium"
+    title: str = ""
+    """What players show as the film's name."""
 
     def __post_init__(self) -> None:
         if min(self.width, self.height) < 2 or self.width % 2 or self.height % 2:
@@ -129,10 +131,23 @@ class Encoder:
         self._num_fed = 0
         self._last_words = b""
         self._queue: queue.Queue[bytes | None] = queue.Queue(QUEUED_FRAMES)
+        self._target = Path(os.path.realpath(path))  # behind a link, so that the link stays
+        self._part = self._target.with_name(f".{self._target.name}.part-{os.getpid()}")
+        self._process: subprocess.Popen[bytes]
+        self._feeder = threading.Thread(target=self._feed, name="ffmpeg stdin", daemon=True)
+        self._listener = threading.Thread(target=self._listen, name="ffmpeg stderr", daemon=True)
 
     def __enter__(self) -> Encoder:
+        try:
+            self._start()
+        except BaseException:  # an interruption too must leave nothing behind
+            self._abort()
+            raise
+        return self
+
+    def _start(self) -> None:
         executable = self._executable or find_ffmpeg()
-        self._target, self._part = _reserve(self.path)
+        self._reserve()
         try:
             self._process = subprocess.Popen(
                 [executable, *_arguments(self.settings), f"file:{self._part}"],
@@ -144,15 +159,26 @@ class Encoder:
                 start_new_session=True,
             )
         except OSError as exc:
-            self._part.unlink(missing_ok=True)
             raise EncodeError(
                 f"{executable}: ffmpeg could not be started: {exc.strerror}; {FFMPEG_ADVICE}"
             ) from exc
-        self._feeder = threading.Thread(target=self._feed, name="ffmpeg stdin", daemon=True)
-        self._listener = threading.Thread(target=self._listen, name="ffmpeg stderr", daemon=True)
         self._feeder.start()
         self._listener.start()
-        return self
+
+    def _reserve(self) -> None:
+        """Make an empty file beside the film's place, so that one that can't be is told now."""
+        try:
+            if self._target.exists() and not self._target.is_file():
+                raise OptionError(
+                    f"{self.path}: is no file that a film could replace; name another output"
+                )
+            self._target.parent.mkdir(parents=True, exist_ok=True)
+            self._part.write_bytes(b"")
+        except OSError as exc:
+            raise OptionError(
+                f"{self.path}: can't be written: {exc.strerror}; name another output or make room "
+                "for it"
+            ) from exc
 
     def write(self, frame: bytes | bytearray | memoryview | NDArray[np.uint8]) -> None:
         """Takes the next frame: ``settings.frame_bytes`` bytes of planar yuv420p, which are copied.
@@ -199,15 +225,17 @@ class Encoder:
             ) from exc
 
     def _abort(self) -> None:
-        self._process.kill()
-        with contextlib.suppress(queue.Empty):
-            while True:
-                self._queue.get_nowait()
-        self._queue.put_nowait(None)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(END_SECONDS)
-        self._feeder.join(END_SECONDS)
-        self._listener.join(END_SECONDS)
+        if hasattr(self, "_process"):  # it may not have come so far
+            self._process.kill()
+            with contextlib.suppress(queue.Empty):
+                while True:
+                    self._queue.get_nowait()
+            self._queue.put_nowait(None)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(END_SECONDS)
+        for thread in (self._feeder, self._listener):
+            if thread.is_alive():
+                thread.join(END_SECONDS)
         with contextlib.suppress(OSError):
             self._part.unlink(missing_ok=True)
 
@@ -291,22 +319,6 @@ def find_ffmpeg() -> str:
         raise EncodeError(f"there is no ffmpeg here; {FFMPEG_ADVICE}") from exc
 
 
-def _reserve(path: Path) -> tuple[Path, Path]:
-    """Where a film goes in the end and where it grows, an empty file beside it, made by this."""
-    try:
-        target = path.resolve()  # behind a link, so that the link stays
-        if target.exists() and not target.is_file():
-            raise OptionError(f"{path}: is no file that a film could replace; name another output")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        part = target.with_name(f".{target.name}.part-{os.getpid()}")
-        part.write_bytes(b"")
-    except OSError as exc:
-        raise OptionError(
-            f"{path}: can't be written: {exc.strerror}; name another output or make room for it"
-        ) from exc
-    return target, part
-
-
 def _arguments(settings: EncoderSettings) -> list[str]:
     """ffmpeg's arguments but for the file, which comes last."""
     size = f"{settings.width}x{settings.height}"
@@ -321,6 +333,7 @@ def _arguments(settings: EncoderSettings) -> list[str]:
         *("-i", "pipe:0"),
         *("-c:v", "libx264", "-preset", settings.preset, "-crf", str(settings.crf)),
         *("-movflags", "+faststart"),
+        *(("-metadata", f"title={settings.title}") if settings.title else ()),
         # The film's clock and its track's, so that both lengths are exact.
         *("-movie_timescale", str(settings.timescale)),
         *("-video_track_timescale", str(settings.timescale)),

@@ -1,0 +1,91 @@
+"""Arguments: what users write on a command line, as values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from animix.errors import OptionError
+from animix.timeline.timeline import LARGEST_SEED
+
+MAX_SEEDS = 2000
+"""Seeds on one sheet."""
+
+_RANGE = re.compile(r"\s*([0-9]{1,10})(?:\s*\.\.\s*([0-9]{1,10}))?\s*")
+
+
+def parse_range(text: str, largest: int) -> range | None:
+    """Numbers ``A..B``, both included, or a single one; None where a text is none of them.
+
+    >>> parse_range("3..5", largest=9), parse_range("7", largest=9), parse_range("5..3", largest=9)
+    (range(3, 6), range(7, 8), None)
+    """
+    match = _RANGE.fullmatch(text)
+    if not match:
+        return None
+    first, last = int(match[1]), int(match[2] or match[1])
+    return range(first, last + 1) if first <= last <= largest else None
+
+
+def parse_frames(text: str, num_frames: int) -> range:
+    """The frame numbers of ``--frames``."""
+    frames = parse_range(text, num_frames - 1)
+    if frames is None:
+        raise OptionError(
+            f'--frames "{text}": expected A..B or one number; this clip has frames 0 to '
+            f"{num_frames - 1}"
+        )
+    return frames
+
+
+def parse_seeds(text: str) -> list[int]:
+    """Seeds as a list of ranges and numbers, each once.
+
+    >>> parse_seeds("7,42,3..5")
+    [7, 42, 3, 4, 5]
+    """
+    seeds: dict[int, None] = {}
+    for part in text.split(","):
+        found = parse_range(part, LARGEST_SEED)
+        if found is None:
+            raise OptionError(
+                f'"{text}": expected seeds such as 1..200 or 3,17,42, from 0 to {LARGEST_SEED}'
+            )
+        if len(seeds) + len(found) > MAX_SEEDS:
+            raise OptionError(f'"{text}" is more than {MAX_SEEDS} seeds, the most for one sheet')
+        seeds |= dict.fromkeys(found)
+    return list(seeds)
+
+
+def parse_settings(settings: Sequence[str] | None) -> dict[str, str]:
+    """The texts of ``--set`` as a dictionary.
+
+    >>> parse_settings(["blend.swap=64", "title=a = b"])
+    {'blend.swap': '64', 'title': 'a = b'}
+    """
+    overrides = {}
+    for setting in settings or ():
+        key, equals, value = setting.partition("=")
+        if not (key.strip() and equals):
+            raise OptionError(f'--set "{setting}": expected KEY=VALUE, such as blend.swap=64')
+        overrides[key.strip()] = value
+    return overrides
+
+
+def film_target(output: Path | None, planned: Path, *, batch: bool) -> Path:
+    """Where a film goes: ``planned``, or what --output says; for a ``batch`` that is a folder."""
+    if output is None:
+        return planned
+    if batch or output.is_dir():
+        if output.suffix and not output.is_dir():
+            raise OptionError(f"--output {output}: for several timelines, name a folder")
+        return output / planned.name
+    return with_suffix(output, ".mp4")
+
+
+def with_suffix(output: Path, suffix: str) -> Path:
+    """A path from --output if its name ends as it must."""
+    if output.suffix.lower() != suffix:
+        raise OptionError(f"--output {output}: expected a name that ends in {suffix}")
+    return output

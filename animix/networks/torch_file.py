@@ -1,0 +1,223 @@
+"""Reads what torch.save writes, without torch's own reader: nothing in a file is ever called.
+
+There are two formats. The old one is five pickles (magic number, version, machine, content, keys
+of storages), then for each storage its count and raw bytes; the new one is a zip archive with the
+content as ``data.pkl`` and each storage as a member ``data/KEY``. In both a tensor is a record of
+its storage, offset, size and strides.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import torch
+from torch import Tensor
+
+from animix.errors import NetworkError
+from animix.networks.pickle_data import MAX_STEPS, TORCH_MAGIC, Name, Record, read_pickle
+from animix.networks.zip_file import open_zip, read_member
+
+PARAMETER = "torch._utils._rebuild_parameter"
+TENSOR = "torch._utils._rebuild_tensor_v2"
+
+FLOATS = {
+    "torch.HalfStorage": torch.float16,
+    "torch.BFloat16Storage": torch.bfloat16,
+    "torch.FloatStorage": torch.float32,
+    "torch.DoubleStorage": torch.float64,
+}
+INTEGERS = {
+    "torch.ByteStorage": torch.uint8,
+    "torch.CharStorage": torch.int8,
+    "torch.ShortStorage": torch.int16,
+    "torch.IntStorage": torch.int32,
+    "torch.LongStorage": torch.int64,
+}
+NUMBERS = FLOATS | INTEGERS
+"""The kinds of storage that hold real numbers."""
+
+MAX_DIMENSIONS = 8
+
+DAMAGE = (AttributeError, LookupError, TypeError, ValueError, ArithmeticError)
+"""What reading a hostile record raises, none of it more telling than the others."""
+
+
+@dataclass(frozen=True)
+class Storage:
+    """Numbers that a file holds beside its pickle: which, of what kind and how many."""
+
+    key: str
+    dtype: torch.dtype
+    count: int
+
+    @property
+    def nbytes(self) -> int:
+        """How many bytes the numbers take."""
+        return self.count * self.dtype.itemsize
+
+
+@dataclass
+class TorchFile:
+    """An open file: its content with a Record for each tensor, and the tensors on demand."""
+
+    content: object
+    raw: Callable[[Storage], bytearray]
+    """The bytes of a storage."""
+    room: int
+    """How many bytes may yet be read: members of an archive can lie over each other."""
+    numbers: dict[Storage, Tensor] = field(default_factory=dict)
+
+    def storage(self, storage: object) -> Tensor:
+        """The numbers [n] of a storage, read once; NetworkError if the file has other bytes."""
+        if not isinstance(storage, Storage):
+            raise NetworkError("it has no storage")
+        if storage not in self.numbers:
+            self.room -= storage.nbytes
+            if self.room < 0:
+                raise NetworkError("its storages take more than the file holds")
+            raw = self.raw(storage)
+            if not raw or len(raw) != storage.nbytes:
+                raise NetworkError("its storage has another size than it says")
+            self.numbers[storage] = torch.frombuffer(raw, dtype=storage.dtype)
+        return self.numbers[storage]
+
+    def tensor(self, record: object) -> Tensor:
+        """The tensor (or parameter) of a record, in the precision that it is stored with."""
+        if isinstance(record, Record) and record.name == PARAMETER and record.args:
+            record = record.args[0]
+        return build_tensor(record, self.storage)
+
+
+def build_tensor(record: object, storage_of: Callable[[Any], Tensor]) -> Tensor:
+    """The tensor of a record, a view of its storage; NetworkError for any that does not fit in.
+
+    ``storage_of`` gives the numbers [n] for what the record has as its storage.
+    """
+    try:
+        if not isinstance(record, Record) or record.name != TENSOR:
+            raise ValueError("not a tensor")
+        stored, offset, size, strides = record.args[:4]
+        if not isinstance(size, tuple) or not isinstance(strides, tuple):
+            raise ValueError("a size or stride is no tuple")
+        if len(size) > MAX_DIMENSIONS or len(strides) != len(size):
+            raise ValueError("too many dimensions")
+        if not all(type(number) is int and number >= 0 for number in (offset, *size, *strides)):
+            raise ValueError("a size or stride is no count")
+        numbers = storage_of(stored)
+        # A stride of 0 could make gigabytes of one number; a tensor that was saved has none.
+        repeats = any(n > 1 and stride == 0 for n, stride in zip(size, strides, strict=True))
+        if repeats or math.prod(size) > len(numbers):
+            raise ValueError("more numbers than stored")
+        return numbers.as_strided(size, strides, offset)
+    except DAMAGE as exc:
+        raise NetworkError("it is damaged") from exc
+    except RuntimeError as exc:  # how torch says that a stride leads out of the storage
+        raise NetworkError("it lies outside its storage") from exc
+
+
+@contextmanager
+def open_torch_file(path: Path) -> Iterator[TorchFile]:
+    """A file of either format, with real numbers of any kind; NetworkError if it is damaged."""
+    with path.open("rb") as file:
+        if file.read(4) == b"PK\x03\x04":
+            with open_zip(path) as archive:
+                yield _read_zip(archive, path.stat().st_size)
+        else:
+            file.seek(0)
+            yield read_old_format(file, NUMBERS)
+
+
+def _read_zip(archive: zipfile.ZipFile, room: int) -> TorchFile:
+    names = [name for name in archive.namelist() if name.endswith("/data.pkl")]
+    if len(names) != 1:
+        raise NetworkError("the zip archive is not one that torch.save wrote (no data.pkl)")
+    folder = names[0][: -len("data.pkl")]
+
+    def member(name: str, max_bytes: int) -> bytearray:
+        try:
+            return read_member(archive, folder + name, max_bytes, (zipfile.ZIP_STORED,))
+        except KeyError as exc:
+            raise NetworkError(f"the zip archive has no member {name[:80]}") from exc
+
+    if f"{folder}byteorder" in archive.namelist() and member("byteorder", 16) != b"little":
+        raise NetworkError("it was saved on a big-endian machine")
+    pickle = member("data.pkl", room)
+    content = read_pickle(io.BytesIO(pickle), (TENSOR, PARAMETER, *NUMBERS), _Storages(NUMBERS))
+    return TorchFile(
+        content, lambda storage: member(f"data/{storage.key}", storage.nbytes), room - len(pickle)
+    )
+
+
+def read_old_format(
+    file: BinaryIO, dtypes: Mapping[str, torch.dtype], max_steps: int = MAX_STEPS
+) -> TorchFile:
+    """A file of the format before zip, for use while it is open; NetworkError if it is damaged.
+
+    ``dtypes`` are the kinds of storage that may occur, ``max_steps`` bounds each of its pickles.
+    """
+    room = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    read = partial(read_pickle, file, max_steps=max_steps)
+    magic, _version, machine = read(), read(), read()
+    if magic != TORCH_MAGIC or not isinstance(machine, dict):
+        raise NetworkError("it is not a file that torch.save wrote")
+    if not machine.get("little_endian"):
+        raise NetworkError("it was saved on a big-endian machine")
+    storages = _Storages(dtypes)
+    content = read((TENSOR, PARAMETER, *dtypes), storages)
+    places: dict[str, int] = {}
+    keys = read()
+    try:
+        # Only texts may be hashed: a nested tuple would take for ever.
+        if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
+            raise ValueError("not a list of keys")
+        if set(keys) != set(storages.known):
+            raise ValueError("keys of other storages than the content's")
+        for key in keys:
+            storage = storages.known[key]
+            if int.from_bytes(file.read(8), "little") != storage.count:
+                raise ValueError("another count than the content's")
+            places[key] = file.tell()
+            if file.seek(storage.nbytes, os.SEEK_CUR) > room:
+                raise ValueError("cut short")
+        if file.tell() != room:
+            raise ValueError("more than the storages")
+    except DAMAGE as exc:
+        raise NetworkError("it is damaged or cut short") from exc
+
+    def raw(storage: Storage) -> bytearray:
+        file.seek(places[storage.key])
+        return bytearray(file.read(storage.nbytes))
+
+    return TorchFile(content, raw, room)
+
+
+class _Storages:
+    """Makes a Storage of what a pickle says of it, always the same for one key."""
+
+    def __init__(self, dtypes: Mapping[str, torch.dtype]) -> None:
+        self.dtypes = dtypes
+        self.known: dict[str, Storage] = {}
+
+    def __call__(self, found: object) -> Storage:
+        if not isinstance(found, tuple):
+            raise ValueError("not a storage")
+        # The last of six is a view into the storage, which nothing has written since 2017.
+        what, kind, key, _device, count, *view = found
+        if what != "storage" or not isinstance(kind, Name) or not isinstance(key, str):
+            raise ValueError("not a storage of numbers")
+        if type(count) is not int or count < 0 or view not in ([], [None]):
+            raise ValueError("not a whole storage")
+        storage = Storage(key, self.dtypes[kind.full], count)
+        if self.known.setdefault(key, storage) != storage:
+            raise ValueError("one storage as two kinds of numbers")
+        return storage

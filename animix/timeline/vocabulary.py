@@ -1,0 +1,50 @@
+"""The vocabulary: the keys and words of the language, and those whose turn has not come."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+from animix.timeline.eases import EASES
+from animix.timeline.latent_path import LATENT_KEYS, LATER_LATENT_KEYS, PATHS, SPACES
+from animix.timeline.layers import LAYER_KEYS, TAKES
+from animix.timeline.timeline import Fit
+from animix.timeline.times import MUSICAL, PLACES, UNITS
+
+KEYS = (
+    *("title", "size", "fps", "duration", "loop", "networks", "blend", "mapping"),
+    *("latents", "truncation", "label", "noise", "frame", "output"),
+)
+LATER_KEYS = (
+    *("audio", "bpm", "markers", "sections", "vars", "extends", "variants"),
+    *("show", "grid", "overlay", "shutter", "pace", "where"),
+)
+FRAME_KEYS = ("fit", "zoom", "pan", "rotate", "background")
+LATER_FRAME_KEYS = ("into",)
+FITS: tuple[Fit, ...] = get_args(Fit)
+LATER_FITS = ("extend",)
+NOISES: tuple[Literal["fixed", "none", "random"], ...] = ("fixed", "none", "random")
+OUTPUT_KEYS = ("file",)
+LATER_OUTPUT_KEYS = ("preset", "size", "fps", "fit", "codec", "crf")
+
+LATER_AUDIO_KEYS = (
+    *("file", "start", "trim", "fade-in", "fade-out"),
+    *("loudness", "bpm", "first-beat"),
+)
+LATER_FUNCTIONS = (
+    *("if", "min", "max", "clamp", "mix", "abs", "floor", "round", "sqrt", "exp", "log"),
+    *("sin", "cos", "sine", "tri", "saw", "square", "pulse", "noise"),
+    *("rms", "low", "mid", "high", "onset"),
+)
+LATER_VARIABLES = ("t", "u", "n", "beat", "bar", "key")
+LATER_EDIT_KEYS = ("direction", "amount", "sefa")
+
+RESERVED = frozenset(
+    (
+        *(*KEYS, *LATER_KEYS, *FRAME_KEYS, *LATER_FRAME_KEYS, *OUTPUT_KEYS, *LATER_OUTPUT_KEYS),
+        *(*LATENT_KEYS, *LATER_LATENT_KEYS, *LATER_EDIT_KEYS, *SPACES, *PATHS),
+        *(*LAYER_KEYS, *TAKES, *NOISES, *FITS, *LATER_FITS, *LATER_AUDIO_KEYS),
+        *(*EASES, *PLACES, *UNITS, *MUSICAL, *LATER_FUNCTIONS, *LATER_VARIABLES),
+        *("every", "all", "none", "first", "last", "true", "false", "auto", "null", "seed", "set"),
+    )
+)
+"""Words of the language, which name no network."""
