@@ -273,19 +273,17 @@ class _Knot:
 def _knots(track: Track, clip: Clip) -> tuple[list[_Knot], _Knot | None]:
     """The knots of a track by time, and in a loop the one that lies at its end.
 
-    Where N frames are a little shorter or longer than the duration, what lies between the two is
-    the end as well.
+    N frames may be a little shorter or longer than the duration: what lies at the one or at the
+    other is at the end.
     """
-
     end = clip.end_seconds
-    edge = min(end, clip.duration_seconds)
     knots = []
     for key in track.keys:
         arrival = None if key.arrival is None else float(key.arrival)
         time = key.time.at(end)
         knots.append(_Knot(time, float(key.value), arrival, key.ease, key.mark))
     for repeat in track.repeats:
-        knots += _repeated(repeat, end, edge if clip.loop else end)
+        knots += _repeated(repeat, end)
     mistakes = [
         Mistake(knot.mark, "this key lies before the start of the clip")
         for knot in knots
@@ -294,8 +292,11 @@ def _knots(track: Track, clip: Clip) -> tuple[list[_Knot], _Knot | None]:
     if not knots:  # a run that starts behind the last frame
         mistakes.append(Mistake(track.mark, f"{track.name} has no key inside the clip"))
     knots.sort(key=lambda knot: knot.time)
-    inner = [knot for knot in knots if not (clip.loop and knot.time >= edge)]
-    outer = knots[len(inner) :]
+    inner: list[_Knot] = []
+    outer: list[_Knot] = []
+    for knot in knots:
+        at_end = knot.time >= end or knot.time == clip.duration_seconds
+        (outer if clip.loop and at_end else inner).append(knot)
     groups = [list(group) for _, group in groupby(inner, key=lambda knot: knot.time)]
     mistakes += (found for group in [*groups, outer] if (found := _collision(track, group)))
     if mistakes:
@@ -303,12 +304,12 @@ def _knots(track: Track, clip: Clip) -> tuple[list[_Knot], _Knot | None]:
     return [_meeting(group) for group in groups], _meeting(outer) if outer else None
 
 
-def _repeated(repeat: Repeat, end: Fraction, edge: Fraction) -> Iterator[_Knot]:
+def _repeated(repeat: Repeat, end: Fraction) -> Iterator[_Knot]:
     """The keys of one Repeat, and the one on which it stops."""
     start, stop = repeat.start.at(end), repeat.stop.at(end)
     value = float(repeat.value)
     arrival = None if repeat.arrival is None else float(repeat.arrival)
-    count = math.ceil((min(stop, edge) - start) / repeat.step_seconds)
+    count = math.ceil((min(stop, end) - start) / repeat.step_seconds)
     for k in range(count):
         reached = arrival if k > 0 else None
         yield _Knot(start + k * repeat.step_seconds, value, reached, repeat.ease, repeat.mark)
