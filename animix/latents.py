@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from animix.errors import LatentError
+from animix.networks.pickle_data import Record
 from animix.networks.zip_file import open_zip, read_member
 from animix.timeline.arrays import Floats, Integers
 
@@ -210,7 +211,8 @@ def _array(file: BinaryIO) -> NDArray[Any]:
 
 
 def _read_pt(path: Path) -> NDArray[Any]:
-    from animix.networks.torch_file import open_torch_file  # only this format needs torch
+    # Only this format needs torch.
+    from animix.networks.torch_file import open_torch_file
 
     with open_torch_file(path) as file:
         found = file.content
@@ -219,7 +221,7 @@ def _read_pt(path: Path) -> NDArray[Any]:
             found = next(iter(found.values()), None)
         if isinstance(found, dict):
             found = found.get("w", found.get("latent"))
-        if found is None:
+        if not isinstance(found, Record):
             raise LatentError(_NOTHING)
         tensor = file.tensor(found)
     # numpy has no bfloat16.

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from animix.errors import LatentError
 from animix.latents import KeyPath, load_latent, slerp, spline, straight, z_of_seed
 from animix.networks.facts import Layer, NetworkFacts
+from tests.memory import little_memory
 
 FACTS = NetworkFacts(
     kind="stylegan2",
@@ -140,6 +141,28 @@ def test_a_w_of_any_usual_shape_is_read(tmp_path, shape, suffix):
     assert (load_latent(path, FACTS) == expected).all()
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        torch.from_numpy(W),
+        torch.from_numpy(W).requires_grad_(),
+        torch.from_numpy(W).double(),
+        {"latent": torch.nn.Parameter(torch.from_numpy(W))},
+        {"a.png": {"img": torch.zeros(3), "latent": torch.from_numpy(W), "noise": []}},
+    ],
+)
+@pytest.mark.parametrize("zipped", [False, True])
+def test_what_projectors_save_is_read(tmp_path, content, zipped):
+    torch.save(content, tmp_path / "a.pt", _use_new_zipfile_serialization=zipped)
+    assert (load_latent(tmp_path / "a.pt", FACTS) == W).all()
+
+
+def test_integers_and_half_precision_are_numbers_too(tmp_path):
+    for dtype in (torch.bfloat16, torch.float16, torch.int64, torch.uint8):
+        torch.save(torch.full((16,), 3, dtype=dtype), tmp_path / "a.pt")
+        assert (load_latent(tmp_path / "a.pt", FACTS) == 3).all()
+
+
 class Hostile:
     def __reduce__(self):
         return (open, ("ran.txt", "w"))
@@ -147,6 +170,21 @@ class Hostile:
 
 def write_bytes(path, content):
     path.write_bytes(content)
+
+
+def write_zip(path, members):
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+
+
+def array_header(descr):
+    """The header of an array of 4 milliards of values, and none of them."""
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        header, {"descr": descr, "fortran_order": False, "shape": (4 * 10**9,)}
+    )
+    return header.getvalue()
 
 
 def write_bomb(path):
@@ -168,9 +206,25 @@ BAD_FILES = {
     "another-name.npz": (lambda path: np.savez(path, x=W), "no array named `w`"),
     "text.npy": (lambda path: write_bytes(path, b"<html>"), "can't be read"),
     "empty.pt": (lambda path: write_bytes(path, b""), "can't be read"),
-    "words.npy": (lambda path: np.save(path, np.array(["a"] * 16)), "can't be read"),
+    "words.npy": (lambda path: np.save(path, np.array(["a"] * 16)), "holds str32 values"),
+    "complex.npy": (lambda path: np.save(path, W.astype(complex)), "holds complex128 values"),
+    "dates.npy": (lambda path: np.save(path, W.astype("M8[s]")), "holds datetime64.s. values"),
+    "huge.npy": (lambda path: np.save(path, W.astype(float) * 1e300), "not finite"),
+    "letters.npy": (lambda path: write_bytes(path, array_header("<U0")), "holds str values"),
+    "letters.npz": (
+        lambda path: write_zip(path, {"w.npy": array_header("<U0")}),
+        "holds str values",
+    ),
+    "short.npy": (lambda path: write_bytes(path, array_header("<f8")), "it is cut short"),
+    "words.txt": (lambda path: write_bytes(path, b"a"), "expected a .npz, .npy or .pt"),
+    "complex.pt": (
+        lambda path: torch.save(torch.zeros(4, 16, dtype=torch.complex64), path),
+        "asks for torch.ComplexFloatStorage",
+    ),
+    "number.pt": (lambda path: torch.save({"w": 3}, path), "no array named `w`"),
+    "nothing.pt": (lambda path: torch.save({}, path), "no array named `w`"),
     "nan.npy": (lambda path: np.save(path, np.full((4, 16), np.nan)), "not finite"),
-    "objects.npy": (lambda path: np.save(path, np.array([Hostile()], object)), "can't be read"),
+    "objects.npy": (lambda path: np.save(path, np.array([Hostile()], object)), "holds object"),
     "hostile.pt": (lambda path: torch.save(Hostile(), path), "can't be read"),
     "hostile-pickle.pt": (
         lambda path: write_bytes(path, pickle.dumps(Hostile())),
@@ -186,12 +240,26 @@ def test_a_file_that_is_no_latent_fails(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     write, message = BAD_FILES[name]
     write(tmp_path / name)
-    with pytest.raises(LatentError, match=message) as caught:
+    with little_memory(), pytest.raises(LatentError, match=message) as caught:
         load_latent(tmp_path / name, FACTS)
     assert name in str(caught.value)
     assert not (tmp_path / "ran.txt").exists()
 
 
-def test_a_missing_latent_fails(tmp_path):
-    with pytest.raises(LatentError, match="no such file"):
-        load_latent(tmp_path / "me.npz", FACTS)
+@pytest.mark.parametrize("name", ["me.npz", "a\0b.npz"])
+def test_a_missing_latent_fails(tmp_path, name):
+    with pytest.raises(LatentError, match=r"no such file|null"):
+        load_latent(tmp_path / name, FACTS)
+
+
+def test_a_name_too_long_for_a_file_fails(tmp_path):
+    with pytest.raises(LatentError, match="can't be read"):
+        load_latent(tmp_path / ("a" * 5000 + ".npz"), FACTS)
+
+
+def test_odd_values_are_refused_without_a_warning(tmp_path, recwarn):
+    for values in (W.astype(complex), W.astype(float) * 1e300):
+        np.save(tmp_path / "a.npy", values)
+        with pytest.raises(LatentError):
+            load_latent(tmp_path / "a.npy", FACTS)
+    assert not recwarn

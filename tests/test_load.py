@@ -3,13 +3,16 @@ from __future__ import annotations
 import io
 import os
 import pickle
+import time
 import zipfile
 
 import pytest
 import torch
 
 from animix.errors import NetworkError
+from animix.networks import load
 from animix.networks.load import load_network
+from tests.memory import little_memory
 
 
 def zipped() -> bytes:
@@ -67,3 +70,28 @@ def test_what_is_no_file_is_refused_without_waiting(tmp_path):
     ):
         with pytest.raises(NetworkError, match=message):
             load_network(path)
+
+
+@pytest.mark.parametrize(
+    ("size", "message"),
+    [(1 << 40, "it takes 1024 GiB, more than any network"), (4 << 30, "damaged or cut short")],
+)
+def test_a_file_of_holes_is_not_read_through(tmp_path, size, message):
+    path = tmp_path / "holes.pkl"
+    path.write_bytes(b"\x80\x02")
+    os.truncate(path, size)
+    start = time.process_time()
+    with little_memory(), pytest.raises(NetworkError, match=message):
+        load_network(path)
+    assert time.process_time() - start < 2
+
+
+def test_a_network_that_memory_does_not_hold_is_an_error_of_ours(tmp_path, monkeypatch):
+    def fail(path):
+        raise MemoryError
+
+    monkeypatch.setattr(load, "FORMATS", (load.Format("any", lambda head: True, fail),))
+    path = tmp_path / "a.pkl"
+    path.write_bytes(b"a")
+    with pytest.raises(NetworkError, match=r"a\.pkl: it takes more memory than there is"):
+        load_network(path)

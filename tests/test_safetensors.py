@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import struct
 from pathlib import Path
 
@@ -116,6 +117,8 @@ CONV = "synthesis.b8.conv0"
         (changed("synthesis.b8.resample_filter", torch.zeros(4, 4)), "differs from synthesis.b4"),
         (changed(f"{CONV}.bias", torch.full((8,), torch.nan)), "bias holds 8 of 8 numbers that"),
         (changed(f"{CONV}.bias", torch.zeros(8, dtype=torch.int32)), "torch.int32 numbers"),
+        (changed(f"{CONV}.bias", torch.zeros(8, dtype=torch.float8_e5m2)), "e5m2 numbers"),
+        (changed(f"{CONV}.{'x' * 300}", torch.zeros(1)), "has a name without end"),
     ],
 )
 def test_tensors_that_do_not_fit_each_other_are_refused_by_name(tmp_path, change, message):
@@ -125,6 +128,48 @@ def test_tensors_that_do_not_fit_each_other_are_refused_by_name(tmp_path, change
     with pytest.raises(NetworkError, match=message) as caught:
         load_network(path)
     assert str(caught.value).startswith(f"{path}: ")
+
+
+def test_a_small_file_does_not_ask_for_large_pictures(tmp_path):
+    tensors, metadata = tiny_tensors(channels=1)
+    tensors = {name: tensor for name, tensor in tensors.items() if "noise" not in name}
+    for power in range(5, 13):
+        for name in [name for name in tensors if name.startswith("synthesis.b16.")]:
+            tensors[name.replace("b16", f"b{1 << power}")] = tensors[name].clone()
+    path = write_tensors(tmp_path / "a.safetensors", tensors, metadata)
+    with pytest.raises(NetworkError, match=r"blocks up to 4096 px, animix reads .* up to 2048"):
+        load_network(path)
+
+
+def test_only_the_generator_is_read(tmp_path):
+    # The other tensor is a hole of 4 GiB, far more than may be taken.
+    path = write_tiny(tmp_path / "a.safetensors", img_resolution=8, channels=2, w_dim=4)
+    content = path.read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    entries, data = json.loads(content[8 : 8 + length]), content[8 + length :]
+    span = [len(data), len(data) + (4 << 30)]
+    entries["optimizer"] = {"dtype": "F16", "shape": [2 << 30], "data_offsets": span}
+    with path.open("wb") as file:
+        file.write(header(json.dumps(entries).encode(), data=data))
+        file.truncate(file.tell() + (4 << 30))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert load_network(path).img_resolution == 8
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200 << 10
+
+
+def test_numbers_of_four_bits_are_refused(tmp_path):
+    entry = {"synthesis.a": {"dtype": "F4", "shape": [2, 4], "data_offsets": [0, 4]}}
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(header(json.dumps(entry).encode(), data=b"1234"))
+    with pytest.raises(NetworkError, match=r"float4|damaged"):
+        load_network(path)
+
+
+def test_a_header_of_many_megabytes_is_not_parsed(tmp_path):
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(header(b"{" + b" " * (9 << 20) + b"}"))
+    with pytest.raises(NetworkError, match="header is longer than any network's"):
+        load_network(path)
 
 
 def header(text: bytes, length: int | None = None, data: bytes = b"") -> bytes:

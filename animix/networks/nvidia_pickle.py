@@ -203,7 +203,9 @@ def _metadata(state: Mapping[str, Any]) -> dict[str, str]:
         arguments.update(nested if isinstance(nested, dict) else {})
     metadata = {}
     for name, value in arguments.items():
-        simple = isinstance(value, (str, bool, type(None))) or not math.isnan(_number(value))
+        # One text of megabytes could be the value of ten thousand names.
+        text = isinstance(value, str) and len(value) <= MAX_NAME
+        simple = text or value is None or not math.isnan(_number(value))
         if isinstance(name, str) and simple:
             metadata[name] = str(value).lower()
     return metadata

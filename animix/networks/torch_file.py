@@ -73,7 +73,7 @@ class TorchFile:
     raw: Callable[[Storage], bytearray]
     """The bytes of a storage."""
     room: int
-    """How many bytes may yet be read: members of an archive can lie over each other."""
+    """How many bytes may yet be read: all storages together are no larger than the file."""
     numbers: dict[Storage, Tensor] = field(default_factory=dict)
 
     def storage(self, storage: object) -> Tensor:
