@@ -1,5 +1,6 @@
 """Documents say what the program does: commands, examples, public names."""
 
+import json
 import re
 from pathlib import Path
 
@@ -37,19 +38,45 @@ def test_every_example_is_in_the_readme_and_renders(path):
     assert len({picture.tobytes() for picture in pictures}) == 3
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/timeline.md"])
-def test_every_whole_timeline_in_the_documents_is_one(page):
-    text = (ROOT / page).read_text(encoding="utf-8")
-    blocks = [b for b in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL) if "duration:" in b]
-    for block in blocks:
-        read_timeline(block, "document.yaml")
-    assert blocks or page != "README.md"
+def test_the_timeline_in_the_readme_is_one():
+    (block,) = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+    assert read_timeline(block, "document.yaml").num_frames == 180
+
+
+START = "networks: {faces: a.pkl, anime: a.pkl, marble: a.pkl}\nduration: 8s\n"
+
+
+def examples_of_the_language():
+    """Every YAML example of the page, each of its alternatives as a timeline of its own."""
+    page = (ROOT / "docs" / "timeline.md").read_text(encoding="utf-8")
+    for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL):
+        if block.startswith("swap:"):
+            block = re.sub("^swap: (.*)$", r"blend: [faces, anime: {swap: \1}]", block, flags=re.M)
+        lines = block.splitlines(keepends=True)
+        first = lines[0].split(":")[0]
+        alternatives = [line for line in lines if line.startswith(f"{first}:")]
+        rest = "" if len(alternatives) > 1 else "".join(lines[1:])
+        yield from (START + line + rest for line in alternatives)
+
+
+@pytest.mark.parametrize("text", list(examples_of_the_language()))
+def test_every_example_of_the_language_is_read(text):
+    read_timeline(text if "blend:" in text else text + "blend: [faces]\n", "document.yaml")
 
 
 def test_every_link_in_the_documents_leads_somewhere():
     for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), ROOT / "CONTRIBUTING.md"]:
         for target in re.findall(r"\]\((?!http|#)([^)#]+)", page.read_text(encoding="utf-8")):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_figures_in_the_readme_are_those_of_the_benchmark():
+    report = json.loads((ROOT / "benchmarks/results/render-cpu.json").read_text())
+    for case, result in report["results"].items():
+        figures = f"{result['frames']} frames"
+        (row,) = (row for row in README.splitlines() if row.startswith(f"| {case},"))
+        assert figures in row
+        assert row.endswith(f"| {result['command_seconds']} | {result['fps']} |")
 
 
 def test_the_public_names_are_those_that_are_promised():
