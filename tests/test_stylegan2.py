@@ -212,9 +212,10 @@ def test_a_sample_does_not_depend_on_the_others_in_its_batch():
 
 
 def test_random_noise_is_a_function_of_seed_layer_and_sample():
-    draw = lambda seed, samples: stylegan2.random_noise(  # noqa: E731 (one line, used below)
-        NETWORK.facts, NETWORK.tensors, seed, samples, torch.device("cpu")
-    )
+    def draw(seed, samples):
+        cpu = torch.device("cpu")
+        return stylegan2.random_noise(NETWORK.facts, NETWORK.tensors, seed, samples, cpu)
+
     one, two = draw(7, [0, 1]), draw(7, [1])
     assert all(torch.equal(one[layer][1], two[layer][0]) for layer in one)
     assert not torch.equal(one["b8.conv0"], one["b8.conv1"])
