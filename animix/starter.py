@@ -68,7 +68,7 @@ def write_starter(files: Sequence[Path], output: Path) -> list[str]:
     if output.exists():
         raise OptionError(f"{output} exists; name another file with --output")
     runs, networks = open_runs(files)
-    base = guess_base(networks)
+    base = guess_base(runs, networks)
     notes, family = [], [runs[base]]
     for name, run in runs.items():
         if name == base:
@@ -112,11 +112,12 @@ def open_runs(files: Sequence[Path]) -> tuple[dict[str, Run], dict[str, Network]
     return runs, networks
 
 
-def guess_base(networks: Mapping[str, Network]) -> str:
+def guess_base(runs: Mapping[str, Run], networks: Mapping[str, Network]) -> str:
     """The run that the others were fine-tuned from, as far as can be told.
 
     What metadata call the parent, if it is among the networks; else the network that all others
-    resemble most: children stay close to their parent and drift apart from each other.
+    resemble most: children stay close to their parent and drift apart from each other. Two resemble
+    each other alike: then the one without snapshots, or with the shorter name.
     """
     names = list(networks)
     parents = Counter(
@@ -133,7 +134,7 @@ def guess_base(networks: Mapping[str, Network]) -> str:
             alike = float(np.median(correlation(networks[one], networks[other])))
             closeness[one] += alike
             closeness[other] += alike
-    return max(names, key=closeness.__getitem__)
+    return max(names, key=lambda n: (round(closeness[n], 6), -len(runs[n].files), -len(n)))
 
 
 def starter_text(family: Sequence[Run], base: Network, output: Path) -> str:

@@ -287,6 +287,7 @@ def test_new_writes_a_timeline_that_renders(folder, run):
     assert "stranger is left out: it is no relative" in err
     text = (folder / "timeline.yaml").read_text()
     assert '"art-*.safetensors"' in text
+    assert text.index("faces:") < text.index("art:")
     assert "stranger" not in text
     assert run("render", "timeline.yaml", "--quiet", "--frames", "0..2")[0] == 0
 
