@@ -111,7 +111,11 @@ def main() -> None:
         for case, timeline in cases.items():
             runs = [measure(timeline, arguments.device, folder) for _ in range(arguments.repeat)]
             runs.sort(key=lambda run: run["command_seconds"])
-            results[case] = runs[len(runs) // 2]
+            results[case] = {
+                **runs[len(runs) // 2],
+                "fastest_seconds": runs[0]["command_seconds"],
+                "slowest_seconds": runs[-1]["command_seconds"],
+            }
             print(f"{case}: {results[case]}", flush=True)
 
     cuda = torch.cuda.is_available() and arguments.device != "cpu"

@@ -112,3 +112,12 @@ def write_nvidia_pickle(
         with path.open("wb") as file:
             pickle.dump(content, file, protocol=protocol)
     return path
+
+
+def storage_bytes(tensor: torch.Tensor) -> bytes:
+    """The bytes that pickle stores for a tensor's storage."""
+    storage = torch.storage.TypedStorage(
+        wrap_storage=tensor.untyped_storage(), dtype=tensor.dtype, _internal=True
+    )
+    _, (data,) = storage.__reduce__()
+    return data

@@ -76,6 +76,7 @@ def test_the_figures_in_the_readme_are_those_of_the_benchmark():
         figures = f"{result['frames']} frames"
         (row,) = (row for row in README.splitlines() if row.startswith(f"| {case},"))
         assert figures in row
+        assert f"| {result['fastest_seconds']} to {result['slowest_seconds']} |" in row
         assert row.endswith(f"| {result['command_seconds']} | {result['fps']} |")
 
 
