@@ -11,9 +11,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from animix.checkpoints.load import load_network
     from animix.film import render
     from animix.networks.blend import blend
-    from animix.networks.load import load_network
     from animix.timeline.reader import load_timeline
 
 __version__ = "0.1.0"
@@ -22,7 +22,7 @@ __all__ = ["__version__", "blend", "load_network", "load_timeline", "render"]
 
 _HOMES = {
     "blend": "animix.networks.blend",
-    "load_network": "animix.networks.load",
+    "load_network": "animix.checkpoints.load",
     "load_timeline": "animix.timeline.reader",
     "render": "animix.film",
 }

@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from animix.checkpoints.load import load_network
+from animix.checkpoints.runs import find_run
 from animix.engine.device import choose_device, painting
 from animix.engine.pixels import lay, to_rgb8, to_yuv420
 from animix.engine.plain import Engine
@@ -22,9 +24,7 @@ from animix.errors import LatentError, Mistake, NetworkError, TimelineError
 from animix.latents import load_latent
 from animix.networks.blend import check_blendable, mapping_differences, with_mapping
 from animix.networks.facts import NetworkFacts
-from animix.networks.load import load_network
 from animix.networks.network import Network
-from animix.networks.runs import find_run
 from animix.progress import Progress
 from animix.sampling import make_schedule
 from animix.schedule import Column, Schedule

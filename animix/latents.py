@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from animix.checkpoints.pickle_data import Record
+from animix.checkpoints.zip_file import open_zip, read_member
 from animix.errors import LatentError
-from animix.networks.pickle_data import Record
-from animix.networks.zip_file import open_zip, read_member
 from animix.timeline.arrays import Floats, Integers
 
 if TYPE_CHECKING:
@@ -212,7 +212,7 @@ def _array(file: BinaryIO) -> NDArray[Any]:
 
 def _read_pt(path: Path) -> NDArray[Any]:
     # Only this format needs torch.
-    from animix.networks.torch_file import open_torch_file
+    from animix.checkpoints.torch_file import open_torch_file
 
     with open_torch_file(path) as file:
         found = file.content

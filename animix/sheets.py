@@ -13,12 +13,12 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from animix.checkpoints.load import load_network
 from animix.engine.device import choose_device, painting
 from animix.engine.pixels import lay, to_rgb8
 from animix.errors import OptionError
 from animix.film import open_film
 from animix.latents import z_of_seed
-from animix.networks.load import load_network
 from animix.progress import Progress
 from animix.schedule import Row
 from animix.timeline.framing import Framing

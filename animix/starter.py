@@ -15,12 +15,12 @@ from pathlib import Path
 
 import numpy as np
 
+from animix.checkpoints.load import load_network
+from animix.checkpoints.runs import find_run, snapshot_order
 from animix.errors import BlendError, OptionError
 from animix.networks.blend import check_blendable
-from animix.networks.load import load_network
 from animix.networks.network import Network
 from animix.networks.related import correlation, is_related
-from animix.networks.runs import find_run, snapshot_order
 from animix.timeline.reader import read_timeline
 from animix.timeline.vocabulary import RESERVED
 from animix.whole_file import whole_file

@@ -8,6 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from animix.checkpoints.load import load_network
 from animix.errors import BlendError
 from animix.networks.blend import (
     blend,
@@ -17,7 +18,6 @@ from animix.networks.blend import (
     mix_buffers,
     mix_tensors,
 )
-from animix.networks.load import load_network
 from animix.networks.network import Network
 from animix.networks.stylegan2_layout import read_facts
 from tests.tiny import relative_of, tiny_tensors

@@ -8,9 +8,9 @@ import time
 import pytest
 import torch
 
+from animix.checkpoints.load import load_network
+from animix.checkpoints.nvidia_pickle import MODULE
 from animix.errors import NetworkError
-from animix.networks.load import load_network
-from animix.networks.nvidia_pickle import MODULE
 from tests.memory import little_memory
 from tests.nvidia_files import storage_bytes
 

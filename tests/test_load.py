@@ -9,9 +9,9 @@ import zipfile
 import pytest
 import torch
 
+from animix.checkpoints import load
+from animix.checkpoints.load import load_network
 from animix.errors import NetworkError
-from animix.networks import load
-from animix.networks.load import load_network
 from tests.memory import little_memory
 
 

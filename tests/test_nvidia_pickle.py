@@ -11,9 +11,9 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from animix.checkpoints.load import load_network
+from animix.checkpoints.pickle_data import Record, read_pickle
 from animix.errors import NetworkError
-from animix.networks.load import load_network
-from animix.networks.pickle_data import Record, read_pickle
 from tests.nvidia_files import storage_bytes, write_nvidia_pickle
 from tests.tiny import tiny_tensors
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from animix.checkpoints.load import load_network
 from animix.errors import BlendError
-from animix.networks.load import load_network
 from animix.networks.network import Network
 from animix.networks.related import correlation, is_related
 from animix.networks.stylegan2_layout import read_facts

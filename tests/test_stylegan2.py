@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import convolve2d, correlate2d
 
+from animix.checkpoints.load import load_network
 from animix.errors import NetworkError
 from animix.networks import stylegan2
-from animix.networks.load import load_network
 from animix.networks.network import Network
 from animix.networks.stylegan2_layout import read_facts
 from tests.tiny import tiny_tensors
@@ -21,7 +21,8 @@ GOLDEN = Path(__file__).parent / "golden"
 
 def tiny_network(conv_clamp=None, **tiny) -> Network:
     tensors, metadata = tiny_tensors(**tiny)
-    return Network(read_facts(tensors, conv_clamp), tensors, metadata)
+    settings = {} if conv_clamp is None else {"conv_clamp": str(conv_clamp)}
+    return Network(read_facts(tensors, settings), tensors, metadata)
 
 
 def relative_error(found: torch.Tensor, expected: np.ndarray) -> float:

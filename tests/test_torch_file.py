@@ -12,8 +12,8 @@ import zipfile
 import pytest
 import torch
 
+from animix.checkpoints.torch_file import open_torch_file
 from animix.errors import NetworkError
-from animix.networks.torch_file import open_torch_file
 from tests.memory import little_memory
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from animix.networks.load import load_network
+from animix.checkpoints.load import load_network
 from animix.networks.network import Network
 
 

@@ -1,1 +1,1 @@
-"""Architectures, and one reader per checkpoint format."""
+"""Architectures: what a network is, how it paints, how networks are mixed."""

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from animix.errors import NetworkError
 from animix.networks.facts import Layer, NetworkFacts, show_shape
+from animix.networks.settings import NO_SETTINGS, Settings, positive
 
 Shape = tuple[int, ...]
 
@@ -28,8 +29,8 @@ def is_stylegan2(tensors: Mapping[str, Tensor]) -> bool:
     return "synthesis.b4.const" in tensors
 
 
-def read_facts(tensors: Mapping[str, Tensor], conv_clamp: float | None = None) -> NetworkFacts:
-    """The facts of a generator, all of them but ``conv_clamp`` read from its shapes.
+def read_facts(tensors: Mapping[str, Tensor], settings: Settings = NO_SETTINGS) -> NetworkFacts:
+    """The facts of a generator, all of them read from its shapes but the setting ``conv_clamp``.
 
     NetworkError names the first tensor that is missing, unknown, of another shape than the
     others call for, or that holds numbers that are not finite.
@@ -63,7 +64,7 @@ def read_facts(tensors: Mapping[str, Tensor], conv_clamp: float | None = None) -
         num_ws=2 * (img_resolution.bit_length() - 1) - 2,
         layers=tuple(_layers(tensors, img_resolution)),
         num_parameters=sum(parameters),
-        conv_clamp=conv_clamp,
+        conv_clamp=positive(settings, "conv_clamp", None),
     )
 
 

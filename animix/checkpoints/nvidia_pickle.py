@@ -15,12 +15,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from animix.checkpoints.pickle_data import TORCH_MAGIC, Record, UnknownName, read_pickle
+from animix.checkpoints.torch_file import FLOATS, PARAMETER, TENSOR, build_tensor, read_old_format
 from animix.errors import NetworkError
-from animix.networks import stylegan2_layout
 from animix.networks.mapping import LR_MULTIPLIER
 from animix.networks.network import Network
-from animix.networks.pickle_data import TORCH_MAGIC, Record, UnknownName, read_pickle
-from animix.networks.torch_file import FLOATS, PARAMETER, TENSOR, build_tensor, read_old_format
+from animix.networks.recognize import network_of
 
 MODULE = "torch_utils.persistence._reconstruct_persistent_obj"
 STORAGE = "torch.storage._load_from_bytes"
@@ -65,11 +65,10 @@ def read_nvidia_pickle(path: Path) -> Network:
     tensors = _tensors(modules, room=2 * path.stat().st_size)
     if "synthesis.input.freqs" in tensors:
         raise NetworkError(f"it is a StyleGAN3 network{NOT_YET}")
-    if not stylegan2_layout.is_stylegan2(tensors):
-        raise NetworkError("the pickle's network is no StyleGAN2 generator (no synthesis.b4.const)")
     _check_settings(modules)
-    facts = stylegan2_layout.read_facts(tensors, _conv_clamp(modules))
-    return Network(facts, tensors, _metadata(modules[""]))
+    clamp = _conv_clamp(modules)
+    clamp_text = "none" if clamp is None else f"{clamp:g}"
+    return network_of(tensors, {**_metadata(modules[""]), "conv_clamp": clamp_text})
 
 
 def _described(content: object) -> str:

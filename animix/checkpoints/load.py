@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from animix.checkpoints.nvidia_pickle import read_nvidia_pickle
+from animix.checkpoints.safetensors import read_safetensors
 from animix.errors import NetworkError
 from animix.networks.network import Network
-from animix.networks.nvidia_pickle import read_nvidia_pickle
-from animix.networks.safetensors import read_safetensors
 
 MAX_BYTES = 8 << 30
 """The largest published checkpoints take less than 2 GiB."""

@@ -22,9 +22,9 @@ from typing import Any, BinaryIO
 import torch
 from torch import Tensor
 
+from animix.checkpoints.pickle_data import MAX_STEPS, TORCH_MAGIC, Name, Record, read_pickle
+from animix.checkpoints.zip_file import open_zip, read_member
 from animix.errors import NetworkError
-from animix.networks.pickle_data import MAX_STEPS, TORCH_MAGIC, Name, Record, read_pickle
-from animix.networks.zip_file import open_zip, read_member
 
 PARAMETER = "torch._utils._rebuild_parameter"
 TENSOR = "torch._utils._rebuild_tensor_v2"

@@ -8,10 +8,10 @@ import safetensors
 import torch
 from torch import Tensor
 
+from animix.checkpoints.torch_file import FLOATS
 from animix.errors import NetworkError
-from animix.networks import stylegan2_layout
 from animix.networks.network import Network
-from animix.networks.torch_file import FLOATS
+from animix.networks.recognize import network_of
 
 MAX_HEADER = 8 << 20
 """Bytes; a published network's names take 40 KiB, and each takes several times that in memory."""
@@ -39,12 +39,7 @@ def read_safetensors(path: Path) -> Network:
             f"the safetensors file is damaged or cut short ({str(exc)[:200]})"
         ) from exc
 
-    if not stylegan2_layout.is_stylegan2(tensors):
-        raise NetworkError(
-            "the safetensors file holds no StyleGAN2 generator (no tensor synthesis.b4.const)"
-        )
-    facts = stylegan2_layout.read_facts(tensors, _conv_clamp(metadata))
-    return Network(facts, tensors, metadata)
+    return network_of(tensors, metadata)
 
 
 def _float32(name: str, tensor: Tensor) -> Tensor:
@@ -53,16 +48,3 @@ def _float32(name: str, tensor: Tensor) -> Tensor:
             f"{name} holds {tensor.dtype} numbers, expected float16, bfloat16, float32 or float64"
         )
     return tensor.to(torch.float32)
-
-
-def _conv_clamp(metadata: dict[str, str]) -> float | None:
-    text = metadata.get("conv_clamp", "none")
-    if text.lower() == "none":
-        return None
-    try:
-        clamp = float(text)
-    except ValueError:
-        clamp = 0
-    if not 0 < clamp < float("inf"):
-        raise NetworkError(f"the metadata conv_clamp is {text[:40]!r}, expected a number or none")
-    return clamp

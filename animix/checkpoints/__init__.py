@@ -1,0 +1,1 @@
+"""Checkpoints: one reader per file format, and nothing in a file is ever executed."""
