@@ -12,19 +12,21 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from animix.checkpoints.load import load_network
+    from animix.checkpoints.save import save_network
     from animix.film import render
     from animix.networks.blend import blend
     from animix.timeline.reader import load_timeline
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__", "blend", "load_network", "load_timeline", "render"]
+__all__ = ["__version__", "blend", "load_network", "load_timeline", "render", "save_network"]
 
 _HOMES = {
     "blend": "animix.networks.blend",
     "load_network": "animix.checkpoints.load",
     "load_timeline": "animix.timeline.reader",
     "render": "animix.film",
+    "save_network": "animix.checkpoints.save",
 }
 
 

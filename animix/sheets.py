@@ -1,4 +1,4 @@
-"""Sheets: numbered pictures on one page, to find the seeds that one wants."""
+"""Sheets: numbered pictures on one page, to find seeds and to see networks side by side."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from animix.engine.pixels import lay, to_rgb8
 from animix.errors import OptionError
 from animix.film import open_film
 from animix.latents import z_of_seed
+from animix.networks.network import Network
 from animix.progress import Progress
 from animix.schedule import Row
 from animix.timeline.framing import Framing
@@ -26,6 +27,7 @@ from animix.timeline.reader import DEFAULT_TRUNCATION, load_timeline
 
 LABEL_HEIGHT = 18
 GAP = 4
+LABEL_SIZE = 13
 
 
 @dataclass(frozen=True)
@@ -114,14 +116,82 @@ class SeedSheet:
         """Paint tile after tile and yield how far it is."""
         started = time.monotonic()
         pen = ImageDraw.Draw(self.image)
-        font = ImageFont.load_default(13)
+        font = ImageFont.load_default(LABEL_SIZE)
         for place, seed in enumerate(self.seeds):
             row, column = divmod(place, self._columns)
             left, top = GAP + column * self._cell[0], GAP + row * self._cell[1]
             with painting(self._painter.device):
                 for view, picture in enumerate(self._painter.paint(seed)):
-                    laid = lay(picture, (self._tile, self._tile), Framing(fit="stretch"))
-                    tile = Image.fromarray(to_rgb8(laid, 0).cpu().numpy())
-                    self.image.paste(tile, (left + view * self._tile, top))
+                    place_of_view = (left + view * self._tile, top)
+                    self.image.paste(tile_of(picture, self._tile), place_of_view)
             pen.text((left + 2, top + self._tile + 1), str(seed), fill="black", font=font)
             yield Progress(place + 1, len(self.seeds), time.monotonic() - started)
+
+
+class NetworkGrid:
+    """A page with a row for each seed and a column for each network, named at the top.
+
+    All columns show the same w, which is the first network's; so their mappings have to be alike.
+    """
+
+    def __init__(
+        self,
+        networks: Sequence[tuple[str, Network]],
+        seeds: Sequence[int],
+        device: torch.device,
+    ) -> None:
+        self._networks = [(name, network.to(device)) for name, network in networks]
+        self._seeds = tuple(seeds)
+        self._device = device
+        self._tile = min(networks[0][1].img_resolution, 256)
+        # Names need some room even over tiny pictures.
+        self._cell = max(self._tile, 96) + GAP
+        self._font = ImageFont.load_default(LABEL_SIZE)
+        self._margin = 2 * GAP + math.ceil(max(self._font.getlength(str(s)) for s in seeds))
+        size = (
+            self._margin + len(networks) * self._cell,
+            LABEL_HEIGHT + len(seeds) * (self._tile + GAP) + 2 * GAP,
+        )
+        self.image = Image.new("RGB", size, "white")
+
+    def draw(self) -> Iterator[Progress]:
+        """Paint picture after picture and yield how far it is."""
+        started = time.monotonic()
+        pen = ImageDraw.Draw(self.image)
+        total = len(self._seeds) * len(self._networks)
+        (_, first), *_ = self._networks
+        label = np.eye(first.c_dim, dtype=np.float32)[:1] if first.c_dim else None
+        for column, (name, _) in enumerate(self._networks):
+            left = self._margin + column * self._cell
+            text = _fitting(name, self._font, self._cell - GAP)
+            pen.text((left, GAP // 2), text, "black", self._font)
+        for row, seed in enumerate(self._seeds):
+            top = LABEL_HEIGHT + GAP + row * (self._tile + GAP)
+            middle = top + (self._tile - LABEL_SIZE) // 2
+            pen.text((GAP, middle), str(seed), "black", self._font)
+            with painting(self._device):
+                z = z_of_seed(seed, first.z_dim)
+                ws = first.mapping(z, label, truncation_psi=DEFAULT_TRUNCATION)
+            for column, (_, network) in enumerate(self._networks):
+                with painting(self._device):
+                    tile = tile_of(network.synthesis(ws)[0], self._tile)
+                self.image.paste(tile, (self._margin + column * self._cell, top))
+                done = row * len(self._networks) + column + 1
+                yield Progress(done, total, time.monotonic() - started)
+
+
+def tile_of(picture: Tensor, side: int) -> Image.Image:
+    """A picture [3, h, w] in [-1, 1] as a square of ``side`` pixels."""
+    laid = lay(picture, (side, side), Framing(fit="stretch"))
+    return Image.fromarray(to_rgb8(laid, 0).cpu().numpy())
+
+
+def _fitting(text: str, font: ImageFont.ImageFont | ImageFont.FreeTypeFont, width: int) -> str:
+    """A text cut in its middle where it is too wide: both ends of a file's name tell it apart."""
+    if font.getlength(text) <= width:
+        return text
+    for kept in range(len(text) - 1, 1, -1):
+        cut = f"{text[: kept // 2]}…{text[len(text) - (kept - kept // 2) :]}"
+        if font.getlength(cut) <= width:
+            return cut
+    return "…"

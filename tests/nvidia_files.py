@@ -6,7 +6,7 @@ import pickle
 import sys
 import types
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,10 @@ SOURCE = "raise SystemExit('the source in a checkpoint was run')\n"
 
 @contextmanager
 def published_modules() -> Iterator[types.SimpleNamespace]:
-    """Let the names that published pickles use exist, so that pickle writes them."""
+    """Let the names that published pickles use exist, so that pickle writes and reads them."""
 
-    def _reconstruct_persistent_obj(meta: object) -> None:
-        raise AssertionError("the pickle was run")
+    def _reconstruct_persistent_obj(meta: dict[str, Any]) -> types.SimpleNamespace:
+        return types.SimpleNamespace(**meta["state"])
 
     class EasyDict(dict):
         pass
@@ -76,42 +76,75 @@ class Module:
 BUFFERS = ("w_avg", "noise_const", "resample_filter")
 
 
-def write_nvidia_pickle(
-    path: Path,
-    tensors: dict[str, Tensor],
+def network_module(
+    published: types.SimpleNamespace,
+    tensors: Mapping[str, Tensor],
     *,
     conv_clamp: object = 256,
+    replaced: Mapping[str, Any] | None = None,
+    states: Mapping[str, dict[str, Any]] | None = None,
+    class_name: str = "Generator",
+) -> Module:
+    """A network as modules; ``replaced`` tensors are pickled as given, ``states`` go by path."""
+    states, replaced = states or {}, replaced or {}
+    init_kwargs = published.EasyDict(z_dim=16, synthesis_kwargs={"conv_clamp": conv_clamp})
+    own_state = {"_init_kwargs": init_kwargs} | states.get("", {})
+    root = Module(published.reconstruct, class_name, **own_state)
+    for name, tensor in tensors.items():
+        *parents, own = name.split(".")
+        module, path = root, ""
+        for parent in parents:
+            path = f"{path}.{parent}".lstrip(".")
+            if parent not in module.modules:
+                clamped = parent.startswith(("conv", "torgb", "L"))
+                settings = {"conv_clamp": conv_clamp} if clamped else {}
+                settings |= states.get(path, {})
+                module.modules[parent] = Module(published.reconstruct, "Layer", **settings)
+            module = module.modules[parent]
+        if name in replaced:
+            module.buffers[own] = replaced[name]
+        elif own in BUFFERS:
+            module.buffers[own] = tensor
+        else:
+            module.parameters[own] = torch.nn.Parameter(tensor, requires_grad=False)
+    return root
+
+
+def write_nvidia_pickle(
+    path: Path,
+    tensors: Mapping[str, Tensor],
+    *,
     protocol: int = 4,
-    replaced: dict[str, Any] | None = None,
     bare: bool = False,
-    fc0_settings: dict[str, Any] | None = None,
-    **beside: Any,
+    chosen: str = "G_ema",
+    others: Mapping[str, Mapping[str, Tensor]] | None = None,
+    beside: Mapping[str, Any] | None = None,
+    **network: Any,
 ) -> Path:
-    """Write a snapshot; ``replaced`` tensors are pickled as given, ``beside`` stands by G_ema."""
+    """Write a snapshot whose ``chosen`` network has the tensors; ``others`` are networks as well.
+
+    ``network`` are arguments of ``network_module``; what is ``beside`` it is pickled as given.
+    """
     with published_modules() as published:
-        init_kwargs = published.EasyDict(z_dim=16, synthesis_kwargs={"conv_clamp": conv_clamp})
-        root = Module(published.reconstruct, "Generator", _init_kwargs=init_kwargs)
-        for name, tensor in tensors.items():
-            *parents, own = name.split(".")
-            module = root
-            for parent in parents:
-                if parent not in module.modules:
-                    clamped = parent.startswith(("conv", "torgb"))
-                    settings = {"conv_clamp": conv_clamp} if clamped else {}
-                    settings |= (fc0_settings or {}) if parent == "fc0" else {}
-                    module.modules[parent] = Module(published.reconstruct, "Layer", **settings)
-                module = module.modules[parent]
-            value = tensor
-            if replaced and name in replaced:
-                module.buffers[own] = replaced[name]
-            elif own in BUFFERS:
-                module.buffers[own] = value
-            else:
-                module.parameters[own] = torch.nn.Parameter(value, requires_grad=False)
-        content = root if bare else {"G": None, "D": None, "G_ema": root, **beside}
+        root = network_module(published, tensors, **network)
+        found = {name: network_module(published, more) for name, more in (others or {}).items()}
+        content = {"G": None, "D": None} | found | {chosen: root} | (beside or {})
         with path.open("wb") as file:
-            pickle.dump(content, file, protocol=protocol)
+            pickle.dump(root if bare else content, file, protocol=protocol)
     return path
+
+
+def read_with_python(path: Path) -> dict[str, Tensor]:
+    """The tensors of G_ema, read by Python's own unpickler with stubs for the published code."""
+    with published_modules(), path.open("rb") as file:
+        root = pickle.load(file)["G_ema"]
+    waiting, tensors = [("", root)], {}
+    while waiting:
+        path, module = waiting.pop()
+        for name, tensor in {**module._parameters, **module._buffers}.items():
+            tensors[f"{path}{name}"] = tensor.detach()
+        waiting += [(f"{path}{name}.", child) for name, child in module._modules.items()]
+    return tensors
 
 
 def storage_bytes(tensor: torch.Tensor) -> bytes:

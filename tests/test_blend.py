@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from animix.checkpoints.load import load_network
 from animix.errors import BlendError
+from animix.networks import recognize
 from animix.networks.blend import (
     blend,
     check_blendable,
@@ -17,10 +18,11 @@ from animix.networks.blend import (
     mapping_differences,
     mix_buffers,
     mix_tensors,
+    with_mapping,
 )
 from animix.networks.network import Network
 from animix.networks.stylegan2_layout import read_facts
-from tests.tiny import relative_of, tiny_tensors
+from tests.tiny import relative_of, tiny_stylegan3, tiny_tensors
 
 GOLDEN = Path(__file__).parent / "golden"
 SMALL = {"channels": 3, "w_dim": 4}
@@ -32,6 +34,10 @@ def network_of(tensors) -> Network:
 
 def tiny_network(**tiny) -> Network:
     return network_of(tiny_tensors(**(SMALL | tiny))[0])
+
+
+def tiny_alias_free(**tiny) -> Network:
+    return recognize.network_of(*tiny_stylegan3(**(SMALL | tiny)))
 
 
 BASE = tiny_network()
@@ -173,7 +179,11 @@ QUIET = {name: t for name, t in BASE.tensors.items() if ".noise_" not in name}
         (tiny_network(img_resolution=8), "faces has pictures of 16 px, anime pictures of 8 px"),
         (tiny_network(architecture="orig"), "faces has the architecture skip, anime .* orig"),
         (tiny_network(w_dim=5), "faces has 4 numbers in a w, anime 5 numbers in a w"),
-        (tiny_network(channels=6), "const is 3×4×4 in faces, 6×4×4 in anime; .*channel base"),
+        (
+            tiny_network(channels=6),
+            r"const is 3×4×4 in faces, 6×4×4 in anime; .*\(channel base: 48 and 96;",
+        ),
+        (tiny_alias_free(), "faces has the architecture stylegan2, anime .* stylegan3"),
         (network_of(QUIET), "faces has the tensor .*noise_strength, anime does not; .*use_noise"),
     ],
 )
@@ -182,6 +192,82 @@ def test_networks_that_cannot_be_mixed_are_refused_with_the_likely_cause(other, 
         check_blendable(BASE, other, ("faces", "anime"))
     with pytest.raises(BlendError, match="network 1 and network 2 can't be mixed"):
         blend([BASE, other], [1, 0])
+
+
+# StyleGAN3.
+
+ALIAS_FREE = tiny_alias_free(img_resolution=32, filters=True)
+ALIAS_FREE_FAMILY = [
+    ALIAS_FREE,
+    *(ALIAS_FREE.with_tensors(relative_of(dict(ALIAS_FREE.tensors), 0.5, seed)) for seed in (1, 2)),
+]
+MAGNITUDES = {
+    f"synthesis.{layer.name}.magnitude_ema": torch.tensor(float(2 + number))
+    for number, layer in enumerate(ALIAS_FREE.layers[1:])
+}
+SCALED = ALIAS_FREE.with_tensors(MAGNITUDES)
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_whole_share_is_the_network_itself(place):
+    mix = np.eye(3)[place]
+    mixed, alone = blend(ALIAS_FREE_FAMILY, mix), ALIAS_FREE_FAMILY[place]
+    ws = np.random.default_rng(0).standard_normal((1, alone.num_ws, alone.w_dim))
+    assert torch.equal(mixed.synthesis(ws), alone.synthesis(ws))
+
+
+@settings(max_examples=30, deadline=None)
+@given(share=shares)
+@pytest.mark.parametrize("buffered", [False, True])
+def test_magnitudes_are_mixed_in_their_logarithm(share, buffered):
+    buffers = mix_buffers(ALIAS_FREE) if buffered else None
+    rows = checked_mix([1 - share, share], len(ALIAS_FREE.layers), 2)
+    mixed = mix_tensors([ALIAS_FREE, SCALED], rows, buffers)
+    for name, there in MAGNITUDES.items():
+        here = ALIAS_FREE.tensors[name]
+        expected = float(here) ** (1 - share) * float(there) ** share
+        assert float(mixed[name]) == pytest.approx(expected, rel=1e-5)
+
+
+def test_frequencies_transform_and_filters_are_the_first_networks():
+    changed = {
+        name: tensor + 1
+        for name, tensor in ALIAS_FREE.tensors.items()
+        if name.endswith((".freqs", ".phases", ".transform", "_filter")) or "mapping" in name
+    }
+    assert len(changed) > 10
+    other = ALIAS_FREE.with_tensors(changed)
+    for mix in ([0.5, 0.5], [0, 1]):
+        mixed = blend([ALIAS_FREE, other], mix)
+        assert all(mixed.tensors[name] is ALIAS_FREE.tensors[name] for name in changed)
+    home = with_mapping(ALIAS_FREE, other)
+    moved = [name for name in changed if home.tensors[name] is other.tensors[name]]
+    assert moved and all(name.startswith("mapping.") for name in moved)
+
+
+@pytest.mark.parametrize(
+    ("tiny", "message"),
+    [
+        (
+            {"channel_base": 32},
+            r"L2_36_3.bias is 3 in faces, .*L2_36_2.bias is 2 in anime; .*base: 96 and 32;",
+        ),
+        ({"img_resolution": 16}, "faces has pictures of 32 px, anime pictures of 16 px"),
+        ({"num_layers": 5}, "faces has 6 layers, anime 7 layers"),
+        ({"margin_size": 4}, "their layers have other sampling rates, margins, kernels or filters"),
+        (
+            {"use_radial_filters": True},
+            "faces has the architecture config-t, anime the architecture config-r",
+        ),
+        ({"conv_kernel": 1}, "their layers have other sampling rates, margins, kernels or filters"),
+    ],
+)
+def test_other_alias_free_networks_are_refused(tiny, message):
+    other = tiny_alias_free(**({"img_resolution": 32} | tiny))
+    with pytest.raises(BlendError, match=message):
+        check_blendable(ALIAS_FREE, other, ("faces", "anime"))
+    with pytest.raises(BlendError, match="network 1 and network 2 can't be mixed"):
+        blend([ALIAS_FREE, other], [1, 0])
 
 
 def test_another_mapping_is_no_hindrance():

@@ -402,7 +402,7 @@ def test_an_interruption_leaves_no_half_film(folder, number, code):
     wait_for(lambda: (folder / "renders").exists() and any((folder / "renders").iterdir()))
     process.send_signal(number)
     _, err = process.communicate(timeout=20)
-    assert process.returncode == code
+    assert process.returncode == code, err
     assert "Traceback" not in err
     if number == signal.SIGINT:
         assert err.rstrip().endswith("interrupted")

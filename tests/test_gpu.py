@@ -8,9 +8,10 @@ import torch
 
 import animix
 from animix.film import encode, open_film
+from animix.networks.recognize import network_of
 from animix.timeline.reader import load_timeline
 from animix.video.mp4 import count_frames
-from tests.tiny import relative_of, tiny_tensors, write_tensors
+from tests.tiny import relative_of, tiny_stylegan3, tiny_tensors, write_tensors
 
 pytestmark = pytest.mark.gpu
 
@@ -55,6 +56,24 @@ def test_golden_networks_give_their_recorded_pictures(name):
     assert relative_error(network.synthesis(ws), recorded["image"]) < 1e-4
     no_noise = network.synthesis(ws, noise="none")
     assert relative_error(no_noise, recorded["image_no_noise"]) < 1e-4
+
+
+def test_a_golden_stylegan3_gives_its_recorded_pictures():
+    network = animix.load_network(GOLDEN / "sg3-t.pkl").to(CUDA)
+    recorded = np.load(GOLDEN / "sg3-t.npz")
+    ws = network.mapping(recorded["z"])
+    assert relative_error(ws, recorded["w"]) < 1e-4
+    assert relative_error(network.synthesis(ws), recorded["image"]) < 1e-4
+
+
+@pytest.mark.parametrize("settings", [{}, {"conv_kernel": 1, "use_radial_filters": True}])
+def test_stylegan3_paints_the_same_within_rounding_and_again_the_same(settings):
+    network = network_of(*tiny_stylegan3(img_resolution=64, channels=40, **settings))
+    on_cuda = network.to(CUDA)
+    ws = network.mapping(np.random.RandomState(1).randn(2, network.z_dim))
+    picture = on_cuda.synthesis(ws)
+    assert relative_error(picture, network.synthesis(ws).numpy()) < 1e-4
+    assert torch.equal(picture, on_cuda.synthesis(ws))
 
 
 @pytest.mark.parametrize("name", ["blend-swap16", "blend-ramp"])

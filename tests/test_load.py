@@ -1,54 +1,69 @@
 from __future__ import annotations
 
-import io
 import os
 import pickle
 import time
-import zipfile
+from pathlib import Path
 
 import pytest
 import torch
 
 from animix.checkpoints import load
-from animix.checkpoints.load import load_network
+from animix.checkpoints.load import format_of, load_network
 from animix.errors import NetworkError
 from tests.memory import little_memory
+from tests.rosinality_files import state_dict
+
+GOLDEN = Path(__file__).parent / "golden"
 
 
-def zipped() -> bytes:
-    buffer = io.BytesIO()
-    torch.save({"g_ema": torch.zeros(3)}, buffer)
-    assert zipfile.is_zipfile(buffer)
-    return buffer.getvalue()
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("sg2-a.pkl", "NVIDIA PyTorch pickle"),
+        ("tf-a.pkl", "TensorFlow pickle"),
+    ],
+)
+def test_the_format_is_found_by_looking_into_the_file(tmp_path, file, name):
+    assert format_of(GOLDEN / file).name == name
+    misnamed = tmp_path / "network.safetensors"
+    misnamed.write_bytes((GOLDEN / file).read_bytes())
+    assert format_of(misnamed).name == name
+    assert load_network(misnamed).img_resolution == 32
 
 
-def old_torch() -> bytes:
-    buffer = io.BytesIO()
-    torch.save({"g_ema": torch.zeros(3)}, buffer, _use_new_zipfile_serialization=False)
-    return buffer.getvalue()
+def test_every_reader_says_what_it_read(tmp_path):
+    tensors = dict(load_network(GOLDEN / "tf-a.pkl").tensors)
+    torch.save({"G_ema": tensors}, tmp_path / "a.pt")
+    torch.save({"g_ema": state_dict(tensors)}, tmp_path / "b.pt")
+    for path in (GOLDEN / "tf-a.pkl", tmp_path / "a.pt", tmp_path / "b.pt"):
+        assert load_network(path).metadata["source_format"] == format_of(path).name
+
+
+def test_a_format_is_one_line_in_a_table(tmp_path, monkeypatch):
+    network = load_network(GOLDEN / "sg2-a.pkl")
+    mine = load.Format("mine", lambda seen: seen.head.startswith(b"mine"), lambda path: network)
+    monkeypatch.setattr(load, "FORMATS", (mine, *load.FORMATS))
+    path = tmp_path / "a.pkl"
+    path.write_bytes(b"mine")
+    assert load_network(path) is network
+    assert format_of(path) is mine
+    path.write_bytes(b"yours")
+    with pytest.raises(NetworkError, match=r"animix reads mine, safetensors, .* files"):
+        load_network(path)
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "it is empty; animix reads safetensors files and NVIDIA PyTorch pickle files"),
-        (b"<!DOCTYPE html><html>", "it is a web page .* animix reads safetensors files"),
-        (b"\n <html>", "it is a web page"),
-        (b"version https://git-lfs.github.com/spec/v1\noid", "a Git LFS pointer: fetch"),
-        (b'{"a": 1}', "it is JSON text"),
-        (b"\x1f\x8b\x08\x00", "it is a gzip archive"),
-        (b"\x89PNG\r\n\x1a\n", "it is a PNG picture"),
-        (b"MZ\x90\x00\x03", r"no checkpoint that animix knows \(it begins with b'MZ"),
         (b"\x80", "no checkpoint that animix knows"),
         (b"\x80\x04", "the pickle is damaged or cut short"),
-        (zipped(), "a zip archive, perhaps a PyTorch .pt file, which animix does not read yet"),
-        (old_torch(), "it is a PyTorch .pt file, which animix does not read yet"),
         (pickle.dumps({"a": 1, "b": 2}), "no network G_ema, but a dictionary with the keys a, b"),
         (pickle.dumps([1, 2]), "no network G_ema, but a list"),
         (pickle.dumps({}), "no network G_ema, but a dictionary without names"),
     ],
 )
-def test_files_of_another_kind_are_named(tmp_path, content, message):
+def test_pickles_without_a_network_are_refused(tmp_path, content, message):
     path = tmp_path / "network.pkl"
     path.write_bytes(content)
     with pytest.raises(NetworkError, match=message) as caught:
@@ -70,6 +85,8 @@ def test_what_is_no_file_is_refused_without_waiting(tmp_path):
     ):
         with pytest.raises(NetworkError, match=message):
             load_network(path)
+        with pytest.raises(NetworkError, match=message):
+            format_of(path)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +107,7 @@ def test_a_network_that_memory_does_not_hold_is_an_error_of_ours(tmp_path, monke
     def fail(path):
         raise MemoryError
 
-    monkeypatch.setattr(load, "FORMATS", (load.Format("any", lambda head: True, fail),))
+    monkeypatch.setattr(load, "FORMATS", (load.Format("any", lambda seen: True, fail),))
     path = tmp_path / "a.pkl"
     path.write_bytes(b"a")
     with pytest.raises(NetworkError, match=r"a\.pkl: it takes more memory than there is"):

@@ -8,21 +8,36 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from animix.mix import Overlay, first_layer, share, snapshot_weights, stack
+from animix.networks.stylegan3_plan import Specification, make_plan
 
 
 def stylegan2_resolutions(img_resolution):
     return [2**k for k in range(2, int(math.log2(img_resolution)) + 1) for _ in range(2)]
 
 
+def stylegan3_resolutions(img_resolution, **settings):
+    """The input layer's sampling rate, then the other layers'."""
+    plan = make_plan(Specification(img_resolution, **settings))
+    return [signal.sampling_rate for signal in (plan.input, *(each.output for each in plan.layers))]
+
+
 STYLEGAN3_RESOLUTIONS = {
-    # Input layer first, then the layers' sampling rates.
     256: [16, 16, 16, 16, 32, 32, 64, 64, 128, 128, 128, 256, 256, 256, 256, 256],
     1024: [16, 16, 16, 32, 32, 64, 128, 128, 256, 256, 512, 1024, 1024, 1024, 1024, 1024],
 }
-ARCHITECTURES = [stylegan2_resolutions(2**k) for k in range(3, 11)]
-ARCHITECTURES += list(STYLEGAN3_RESOLUTIONS.values())
 
-any_architecture = st.sampled_from(ARCHITECTURES)
+any_architecture = st.one_of(
+    st.builds(lambda k: stylegan2_resolutions(2**k), st.integers(3, 10)),
+    st.sampled_from(list(STYLEGAN3_RESOLUTIONS.values())),
+    st.builds(
+        lambda k, layers, critical: stylegan3_resolutions(
+            2**k, num_layers=layers, num_critical=critical
+        ),
+        st.integers(4, 10),
+        st.integers(8, 20),
+        st.integers(1, 4),
+    ),
+)
 any_width = st.floats(1e-6, 40)
 any_take = st.sampled_from(["high", "low"])
 
@@ -56,8 +71,8 @@ def test_the_share_moves_continuously_with_the_swap_level(resolutions, width, ta
     step = 1e-6
     settings = {"width": width, "alpha": 1.0, "take": take, "resolutions": resolutions}
     moved = np.abs(share(min(swap + step, high), **settings) - share(swap, **settings)).max()
-    # first(R) gains at most 5 layers an octave in any of these networks.
-    steepest = 5 * (len(resolutions) - 1 + width) / len(resolutions) / width
+    # first(R) gains all layers in one octave at most.
+    steepest = len(resolutions) * (len(resolutions) - 1 + width) / len(resolutions) / width
     assert moved <= steepest * step + 2e-9
 
 
@@ -74,6 +89,18 @@ def test_between_two_resolutions_a_swap_lies_between_their_layers():
     assert first_layer(4.0, resolutions) == 4
     assert first_layer(4.5, resolutions) == 5
     assert first_layer(7.0, resolutions) == len(resolutions)
+
+
+@pytest.mark.parametrize("img_resolution", STYLEGAN3_RESOLUTIONS)
+def test_stylegan3_is_mixed_by_sampling_rates(img_resolution):
+    assert stylegan3_resolutions(img_resolution) == STYLEGAN3_RESOLUTIONS[img_resolution]
+
+
+@pytest.mark.parametrize(
+    ("swap", "first"), [(4, 0), (8, 0), (16, 0), (32, 4), (64, 6), (128, 8), (256, 11), (512, 16)]
+)
+def test_a_swap_below_stylegan3s_first_rate_is_the_whole_network(swap, first):
+    assert first_layer(math.log2(swap), STYLEGAN3_RESOLUTIONS[256]) == first
 
 
 @st.composite

@@ -8,9 +8,10 @@ import pytest
 from animix.checkpoints.load import load_network
 from animix.errors import BlendError
 from animix.networks.network import Network
+from animix.networks.recognize import network_of as recognized
 from animix.networks.related import correlation, is_related
 from animix.networks.stylegan2_layout import read_facts
-from tests.tiny import relative_of, tiny_tensors
+from tests.tiny import relative_of, tiny_stylegan3, tiny_tensors
 
 DEMO = Path(__file__).parents[1] / "animix" / "demo"
 
@@ -37,6 +38,15 @@ def test_networks_from_different_starts_are_not_related():
     assert values.shape == (len(base.layers),)
     assert np.abs(values).max() < 0.3
     assert not is_related(base, other)
+
+
+def test_stylegan3_tells_its_relatives_too():
+    tensors, metadata = tiny_stylegan3()
+    base, stranger = recognized(tensors, metadata), recognized(*tiny_stylegan3(seed=1))
+    relative = recognized(relative_of(tensors), metadata)
+    assert correlation(base, relative).shape == (len(base.layers),)
+    assert correlation(base, relative).min() > 0.9 and is_related(base, relative)
+    assert not is_related(base, stranger)
 
 
 def test_correlation_is_numpys():

@@ -195,7 +195,7 @@ ENTRY = json.dumps({"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}
 def test_damaged_files_are_refused(tmp_path, content):
     path = tmp_path / "a.safetensors"
     path.write_bytes(content)
-    with pytest.raises(NetworkError, match=r"a\.safetensors: .*(damaged|no StyleGAN2 generator)"):
+    with pytest.raises(NetworkError, match=r"a\.safetensors: .*(damaged|holds no generator)"):
         load_network(path)
 
 

@@ -257,7 +257,7 @@ def test_a_skip_generator_can_stop_at_a_lower_block():
     [
         ("skip", 32, "stop_resolution is 32, expected one of 4, 8, 16"),
         ("skip", 12, "stop_resolution is 12"),
-        ("resnet", 8, "needs a skip generator, this one is resnet"),
+        ("resnet", 8, "needs a StyleGAN2 skip generator, this one is stylegan2 resnet"),
     ],
 )
 def test_stopping_elsewhere_is_refused(architecture, resolution, message):

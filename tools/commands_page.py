@@ -19,6 +19,26 @@ Results go to stdout, progress and errors to stderr. Exit codes: 0 done, 1 a ren
 input, 130 interrupted. A batch ends with the highest of its items' codes; warnings are 0.
 """
 
+END = """## What compare measures
+
+A is the base, B another network; both paint the same w, with A's mapping and noise images. Sums
+run over all seeds.
+
+- **weights moved**: ‖θ_B − θ_A‖ / ‖θ_A‖, with all tensors of a layer as one vector θ.
+- **correlation**: Pearson's, of the layer's kernels; networks from different starts have about 0,
+  fine-tunes and their parent over 0.9.
+- **activations moved**: √(Σ‖x_B − x_A‖² / Σ‖x_A‖²), with x what the layer puts out. It holds what
+  the layers below have changed as well.
+- **pictures differ by**: the root mean square of B's picture minus A's, with black at −1 and white
+  at 1, in each band of a pyramid: what a picture of 4×4 blocks shows, what one of 8×8 adds to it,
+  and so on. The squares of all bands sum to the square of the whole.
+- **w moved**: √(Σ‖w_B − w_A‖² / Σ‖w_A − w_avg‖²) of the two mappings, without truncation. A blend
+  uses one of them, so it does not see this.
+
+A network that can't be blended with the base, or is no relative of it, is an answer: exit code 0,
+and `"blendable"` and `"related"` in `--json`.
+"""
+
 
 def commands_page() -> str:
     """The text of the page."""
@@ -29,7 +49,7 @@ def commands_page() -> str:
         )
         lines = "\n".join(line.rstrip() for line in told.stdout.strip().splitlines())
         parts.append(f"## {name}\n\n```\n{lines}\n```\n")
-    return "\n".join(parts)
+    return "\n".join([*parts, END])
 
 
 if __name__ == "__main__":

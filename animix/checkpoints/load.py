@@ -2,55 +2,48 @@
 
 from __future__ import annotations
 
+import contextlib
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from animix.checkpoints.glance import Glance, glance
 from animix.checkpoints.nvidia_pickle import read_nvidia_pickle
+from animix.checkpoints.pickle_data import UnknownName
+from animix.checkpoints.rosinality import is_rosinality, read_rosinality
 from animix.checkpoints.safetensors import read_safetensors
+from animix.checkpoints.state_dict import is_torch_file, read_state_dict
+from animix.checkpoints.strangers import cut_short, pickled_stranger, stranger
+from animix.checkpoints.tensorflow_pickle import is_tensorflow_pickle, read_tensorflow_pickle
 from animix.errors import NetworkError
+from animix.interruption import uninterrupted
 from animix.networks.network import Network
 
 MAX_BYTES = 8 << 30
 """The largest published checkpoints take less than 2 GiB."""
 
 
-def _is_safetensors(head: bytes) -> bool:
-    """A header of at most 100 MB: its length in 8 bytes, then JSON."""
-    return head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= 100_000_000
-
-
 @dataclass(frozen=True)
 class Format:
-    """A kind of checkpoint: its name, how its first 64 bytes tell, and its reader."""
+    """A kind of checkpoint: its name, how a glance at a file tells it, and its reader."""
 
     name: str
-    detect: Callable[[bytes], bool]
+    detect: Callable[[Glance], bool]
     read: Callable[[Path], Network]
 
 
 FORMATS = (
-    Format("safetensors", _is_safetensors, read_safetensors),
-    Format(
-        "NVIDIA PyTorch pickle",
-        lambda head: head[:1] == b"\x80" and head[1:2] in (b"\2", b"\3", b"\4", b"\5"),
-        read_nvidia_pickle,
-    ),
+    Format("safetensors", lambda seen: seen.is_safetensors, read_safetensors),
+    Format("TensorFlow pickle", is_tensorflow_pickle, read_tensorflow_pickle),
+    Format("NVIDIA PyTorch pickle", lambda seen: seen.is_pickle, read_nvidia_pickle),
+    Format("rosinality .pt", is_rosinality, read_rosinality),
+    Format("PyTorch state dict", is_torch_file, read_state_dict),
 )
+"""What animix reads; a new format is a file with its reader, and a line here.
 
-STRANGERS = (
-    (b"version https://git-lfs", "a Git LFS pointer: fetch the file itself with git lfs pull"),
-    (b"<", "a web page or XML: the download probably went wrong"),
-    (b"{", "JSON text"),
-    (b"PK\x03\x04", "a zip archive, perhaps a PyTorch .pt file, which animix does not read yet"),
-    (b"\x1f\x8b", "a gzip archive: unpack it first"),
-    (b"\x89PNG", "a PNG picture"),
-    (b"\xff\xd8\xff", "a JPEG picture"),
-    (b"\x93NUMPY", "a NumPy array"),
-    (b"\x89HDF", "an HDF5 file"),
-)
-"""How files begin that people give for checkpoints, and what to tell them."""
+The first that fits is it, so what is particular stands before what is not.
+"""
 
 
 def load_network(path: str | Path) -> Network:
@@ -59,8 +52,37 @@ def load_network(path: str | Path) -> Network:
     NetworkError, beginning with the path, says what was found and what was expected.
     """
     path = Path(path)
+    with _told(path):
+        seen = _glance(path)
+        try:
+            # What is raised inside a library's compiled code may come out as something else.
+            with uninterrupted():
+                return _format(seen).read(path)
+        except UnknownName as exc:
+            if meaning := pickled_stranger(exc.name):
+                raise NetworkError(f"it is {meaning} ({exc})") from exc
+            raise
+        except NetworkError as exc:
+            if cut := cut_short(seen):
+                raise NetworkError(f"{exc}; {cut}") from exc
+            raise
+
+
+def format_of(path: str | Path) -> Format:
+    """The format of a checkpoint, told by a glance: its tensors are not read.
+
+    NetworkError, beginning with the path, says what a file is that is none.
+    """
+    path = Path(path)
+    with _told(path):
+        return _format(_glance(path))
+
+
+@contextlib.contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Let what goes wrong be a NetworkError that begins with the path."""
     try:
-        return _format(path).read(path)
+        yield
     except NetworkError as exc:
         raise NetworkError(f"{path}: {exc}") from exc
     except OSError as exc:
@@ -69,7 +91,7 @@ def load_network(path: str | Path) -> Network:
         raise NetworkError(f"{path}: it takes more memory than there is") from exc
 
 
-def _format(path: Path) -> Format:
+def _glance(path: Path) -> Glance:
     try:
         found = path.stat()
     except FileNotFoundError as exc:
@@ -86,22 +108,30 @@ def _format(path: Path) -> Format:
             f"it takes {found.st_size / 2**30:.0f} GiB, more than any network "
             f"({MAX_BYTES >> 30} GiB)"
         )
-    with path.open("rb") as file:
-        head = file.read(64)
+    return glance(path)
+
+
+def _format(seen: Glance) -> Format:
+    if meaning := stranger(seen):
+        raise NetworkError(f"it is {meaning}; animix reads {_names()}")
     for known in FORMATS:
-        if known.detect(head):
+        if known.detect(seen):
             return known
-    raise NetworkError(f"it is {_stranger(head)}; animix reads {_names()}")
-
-
-def _stranger(head: bytes) -> str:
-    if not head:
-        return "empty"
-    for start, meaning in STRANGERS:
-        if head.lstrip().startswith(start):
-            return meaning
-    return f"no checkpoint that animix knows (it begins with {head[:12]!r})"
+    if cut := cut_short(seen):
+        raise NetworkError(cut)
+    if seen.is_zip and not seen.members:
+        raise NetworkError("the zip archive is empty or damaged: fetch it again")
+    if seen.is_zip:
+        raise NetworkError(
+            f"it is a zip archive with {len(seen.members)} members, and not one that torch.save "
+            f"wrote: unpack it first; animix reads {_names()}"
+        )
+    raise NetworkError(
+        f"it is no checkpoint that animix knows (it begins with {seen.head[:12]!r}); animix reads "
+        f"{_names()}"
+    )
 
 
 def _names() -> str:
-    return " and ".join(f"{known.name} files" for known in FORMATS)
+    *names, last = (known.name for known in FORMATS)
+    return f"{', '.join(names)} and {last} files"

@@ -12,7 +12,7 @@ import io
 import math
 import os
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -22,11 +22,20 @@ from typing import Any, BinaryIO
 import torch
 from torch import Tensor
 
-from animix.checkpoints.pickle_data import MAX_STEPS, TORCH_MAGIC, Name, Record, read_pickle
+from animix.checkpoints.pickle_data import (
+    MAX_STEPS,
+    TORCH_MAGIC,
+    Name,
+    Record,
+    Span,
+    Tape,
+    read_pickle,
+)
 from animix.checkpoints.zip_file import open_zip, read_member
 from animix.errors import NetworkError
 
 PARAMETER = "torch._utils._rebuild_parameter"
+PARAMETERS = (PARAMETER, f"{PARAMETER}_with_state")
 TENSOR = "torch._utils._rebuild_tensor_v2"
 
 FLOATS = {
@@ -44,6 +53,9 @@ INTEGERS = {
 }
 NUMBERS = FLOATS | INTEGERS
 """The kinds of storage that hold real numbers."""
+
+MAX_PICKLE = 64 << 20
+"""Bytes of the content of a zip file, a hundred times what a training checkpoint has."""
 
 MAX_DIMENSIONS = 8
 
@@ -70,10 +82,12 @@ class TorchFile:
     """An open file: its content with a Record for each tensor, and the tensors on demand."""
 
     content: object
-    raw: Callable[[Storage], bytearray]
-    """The bytes of a storage."""
+    raw: Callable[[Storage], Tensor]
+    """The bytes of a storage: uint8 [n]."""
     room: int
     """How many bytes may yet be read: all storages together are no larger than the file."""
+    places: Mapping[str, int] = field(default_factory=dict)
+    """Where in the file the bytes of each storage begin, by its key; old format only."""
     numbers: dict[Storage, Tensor] = field(default_factory=dict)
 
     def storage(self, storage: object) -> Tensor:
@@ -85,16 +99,21 @@ class TorchFile:
             if self.room < 0:
                 raise NetworkError("its storages take more than the file holds")
             raw = self.raw(storage)
-            if not raw or len(raw) != storage.nbytes:
+            if not len(raw) or len(raw) != storage.nbytes:
                 raise NetworkError("its storage has another size than it says")
-            self.numbers[storage] = torch.frombuffer(raw, dtype=storage.dtype)
+            self.numbers[storage] = raw.view(storage.dtype)
         return self.numbers[storage]
 
     def tensor(self, record: object) -> Tensor:
         """The tensor (or parameter) of a record, in the precision that it is stored with."""
-        if isinstance(record, Record) and record.name == PARAMETER and record.args:
-            record = record.args[0]
-        return build_tensor(record, self.storage)
+        return build_tensor(without_parameter(record), self.storage)
+
+
+def without_parameter(record: object) -> object:
+    """The record of the tensor that a parameter is made of, or what else it is."""
+    if isinstance(record, Record) and record.name in PARAMETERS and record.args:
+        return record.args[0]
+    return record
 
 
 def build_tensor(record: object, storage_of: Callable[[Any], Tensor]) -> Tensor:
@@ -125,18 +144,21 @@ def build_tensor(record: object, storage_of: Callable[[Any], Tensor]) -> Tensor:
 
 
 @contextmanager
-def open_torch_file(path: Path) -> Iterator[TorchFile]:
-    """A file of either format, with real numbers of any kind; NetworkError if it is damaged."""
+def open_torch_file(path: Path, allowed: Collection[str] = ()) -> Iterator[TorchFile]:
+    """A file of either format, with real numbers of any kind; NetworkError if it is damaged.
+
+    ``allowed`` are names that may occur beside those of tensors; each call of one is a Record.
+    """
     with path.open("rb") as file:
         if file.read(4) == b"PK\x03\x04":
             with open_zip(path) as archive:
-                yield _read_zip(archive, path.stat().st_size)
+                yield _read_zip(archive, path.stat().st_size, allowed)
         else:
             file.seek(0)
-            yield read_old_format(file, NUMBERS)
+            yield read_old_format(file, NUMBERS, allowed=allowed)
 
 
-def _read_zip(archive: zipfile.ZipFile, room: int) -> TorchFile:
+def _read_zip(archive: zipfile.ZipFile, room: int, allowed: Collection[str]) -> TorchFile:
     names = [name for name in archive.namelist() if name.endswith("/data.pkl")]
     if len(names) != 1:
         raise NetworkError("the zip archive is not one that torch.save wrote (no data.pkl)")
@@ -150,32 +172,44 @@ def _read_zip(archive: zipfile.ZipFile, room: int) -> TorchFile:
 
     if f"{folder}byteorder" in archive.namelist() and member("byteorder", 16) != b"little":
         raise NetworkError("it was saved on a big-endian machine")
-    pickle = member("data.pkl", room)
-    content = read_pickle(io.BytesIO(pickle), (TENSOR, PARAMETER, *NUMBERS), _Storages(NUMBERS))
-    return TorchFile(
-        content, lambda storage: member(f"data/{storage.key}", storage.nbytes), room - len(pickle)
-    )
+    pickle = member("data.pkl", min(room, MAX_PICKLE))
+    known = (TENSOR, *PARAMETERS, *NUMBERS, *allowed)
+    content = read_pickle(io.BytesIO(pickle), known, _Storages(NUMBERS))
+
+    def raw(storage: Storage) -> Tensor:
+        found = member(f"data/{storage.key}", storage.nbytes)
+        return torch.frombuffer(found, dtype=torch.uint8) if found else torch.empty(0)
+
+    return TorchFile(content, raw, room - len(pickle))
 
 
 def read_old_format(
-    file: BinaryIO, dtypes: Mapping[str, torch.dtype], max_steps: int = MAX_STEPS
+    file: BinaryIO,
+    dtypes: Mapping[str, torch.dtype],
+    max_steps: int = MAX_STEPS,
+    allowed: Collection[str] = (),
+    span: Span | None = None,
 ) -> TorchFile:
     """A file of the format before zip, for use while it is open; NetworkError if it is damaged.
 
     ``dtypes`` are the kinds of storage that may occur, ``max_steps`` bounds each of its pickles.
+    ``span`` is where it lies if it is part of another file.
     """
-    room = file.seek(0, os.SEEK_END)
-    file.seek(0)
-    read = partial(read_pickle, file, max_steps=max_steps)
+    start = span.start if span else 0
+    end = start + span.size if span else file.seek(0, os.SEEK_END)
+    file.seek(start)
+    tape = Tape(file)
+    read = partial(read_pickle, tape, max_steps=max_steps)
     magic, _version, machine = read(), read(), read()
     if magic != TORCH_MAGIC or not isinstance(machine, dict):
         raise NetworkError("it is not a file that torch.save wrote")
     if not machine.get("little_endian"):
         raise NetworkError("it was saved on a big-endian machine")
     storages = _Storages(dtypes)
-    content = read((TENSOR, PARAMETER, *dtypes), storages)
+    content = read((TENSOR, *PARAMETERS, *dtypes, *allowed), storages)
     places: dict[str, int] = {}
     keys = read()
+    file.seek(tape.place)
     try:
         # Only texts may be hashed: a nested tuple would take for ever.
         if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
@@ -187,18 +221,31 @@ def read_old_format(
             if int.from_bytes(file.read(8), "little") != storage.count:
                 raise ValueError("another count than the content's")
             places[key] = file.tell()
-            if file.seek(storage.nbytes, os.SEEK_CUR) > room:
+            if file.seek(storage.nbytes, os.SEEK_CUR) > end:
                 raise ValueError("cut short")
-        if file.tell() != room:
+        if file.tell() != end:
             raise ValueError("more than the storages")
     except DAMAGE as exc:
         raise NetworkError("it is damaged or cut short") from exc
+    return TorchFile(
+        content,
+        lambda storage: read_bytes(file, places[storage.key], storage.nbytes),
+        end - start,
+        places,
+    )
 
-    def raw(storage: Storage) -> bytearray:
-        file.seek(places[storage.key])
-        return bytearray(file.read(storage.nbytes))
 
-    return TorchFile(content, raw, room)
+def read_bytes(file: BinaryIO, start: int, size: int) -> Tensor:
+    """The bytes of a file from ``start`` on, copied once: uint8 [size]."""
+    try:
+        # Of a bytearray every byte would be written twice, first as a zero.
+        raw = torch.empty(size, dtype=torch.uint8)
+    except RuntimeError as exc:
+        raise MemoryError from exc
+    file.seek(start)
+    if size and file.readinto(raw.numpy()) != size:  # type: ignore[attr-defined]  # BinaryIO lacks it
+        raise NetworkError("the file was cut short while it was read")
+    return raw
 
 
 class _Storages:

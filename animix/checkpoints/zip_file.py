@@ -63,13 +63,14 @@ def read_member(
         raise NetworkError(f"the zip member {name[:80]} is compressed in an unusual way")
     if member.file_size > max_bytes:
         raise NetworkError(f"the zip member {name[:80]} unpacks to more than {max_bytes} bytes")
-    content = bytearray()
+    content, size = bytearray(member.file_size), 0
     try:
         with archive.open(member) as file:
             while piece := file.read(MAX_READ):
-                content += piece
+                content[size : size + len(piece)] = piece
+                size += len(piece)
     except _DAMAGE as exc:
         raise NetworkError(f"the zip member {name[:80]} is damaged") from exc
-    if len(content) != member.file_size:
+    if not size == len(content) == member.file_size:
         raise NetworkError(f"the zip member {name[:80]} is cut short")
     return content

@@ -84,8 +84,8 @@ def film_target(output: Path | None, planned: Path, *, batch: bool) -> Path:
     return with_suffix(output, ".mp4")
 
 
-def with_suffix(output: Path, suffix: str) -> Path:
-    """A path from --output if its name ends as it must."""
+def with_suffix(output: Path, suffix: str, option: str = "--output") -> Path:
+    """A path from an option if its name ends as it must."""
     if output.suffix.lower() != suffix:
-        raise OptionError(f"--output {output}: expected a name that ends in {suffix}")
+        raise OptionError(f"{option} {output}: expected a name that ends in {suffix}")
     return output

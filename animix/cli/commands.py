@@ -7,14 +7,25 @@ import shlex
 import signal
 import sys
 from collections import deque
-from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from animix import __version__, demo
+from animix.cli.app import (
+    AsJson,
+    Device,
+    Output,
+    Quiet,
+    Settings,
+    app,
+    count,
+    each,
+    keep_inputs,
+    save_png,
+)
 from animix.cli.arguments import (
     film_target,
     parse_frames,
@@ -22,34 +33,16 @@ from animix.cli.arguments import (
     parse_settings,
     with_suffix,
 )
-from animix.cli.report import Report, choose_report, clock
-from animix.errors import AnimixError, OptionError
+from animix.cli.network_commands import NETWORK_COMMANDS
+from animix.cli.report import choose_report, clock
+from animix.errors import OptionError
 from animix.timeline.timeline import LARGEST_SEED
 from animix.whole_file import whole_file
 
-if TYPE_CHECKING:
-    from PIL import Image
-
 # Whatever needs torch is imported inside the commands, so that `animix --help` answers at once.
-
-app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
 
 Timeline = Annotated[Path, typer.Argument(metavar="FILE", help="A timeline (YAML).")]
 Timelines = Annotated[list[Path], typer.Argument(metavar="FILE", help="Timelines (YAML).")]
-Output = Annotated[Path | None, typer.Option("--output", "-o", help="Where the result goes.")]
-Device = Annotated[str | None, typer.Option(help="cuda, cuda:N, mps or cpu; else the best.")]
-Settings = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Replace a value: --set blend.swap=64"),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Report as JSON, one object a line.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Report errors only.")]
 
 
 @app.callback(invoke_without_command=True)
@@ -267,64 +260,8 @@ def render_demo(
     render([demo.TIMELINE], draft=draft, output=output, device=device, as_json=as_json, quiet=quiet)
 
 
-def each(items: Sequence[Path], work: Callable[[Path], None], report: Report) -> None:
-    """Do work for every item, tell its errors, and exit with the highest of their codes."""
-    code = 0
-    try:
-        import_torch()
-        for item in items:
-            try:
-                work(item)
-            except AnimixError as error:
-                report.error(str(item), error)
-                code = max(code, error.exit_code)
-            except OSError as error:  # of a path that nobody looked at before
-                place = error.filename or item
-                report.error(str(item), OptionError(f"{place}: {error.strerror or error}"))
-                code = max(code, OptionError.exit_code)
-    except KeyboardInterrupt:
-        report.interrupted()
-        raise typer.Exit(130) from None
-    if code:
-        raise typer.Exit(code)
-
-
-def import_torch() -> None:
-    """Import torch; a Ctrl-C meanwhile waits until it is done.
-
-    Raised in the middle of it, KeyboardInterrupt goes through C++ that can't carry it, and Python
-    aborts.
-    """
-    pressed = []
-    before = signal.signal(signal.SIGINT, lambda *_: pressed.append(True))
-    try:
-        import torch  # noqa: F401  (only its loading counts)
-    finally:
-        signal.signal(signal.SIGINT, before)
-    if pressed:
-        raise KeyboardInterrupt
-
-
-def keep_inputs(target: Path, inputs: Sequence[Path]) -> None:
-    """Refuse to write over a timeline, a network or a latent that is being read."""
-    place = os.path.realpath(target)
-    if any(os.path.realpath(path) == place for path in inputs):
-        raise OptionError(f"{target} is read by this timeline; name another file")
-
-
-def save_png(image: Image.Image, target: Path) -> None:
-    """Write a picture as a PNG."""
-    with whole_file(target) as part:
-        image.save(part, format="PNG")
-
-
-def count(number: int, noun: str) -> str:
-    """A number with its noun.
-
-    >>> count(1, "frame"), count(2, "frame")
-    ('1 frame', '2 frames')
-    """
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+for network_command in NETWORK_COMMANDS:
+    app.command()(network_command)
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from animix.errors import BlendError
-from animix.networks.facts import show_shape
+from animix.networks.facts import Layer, show_shape
 from animix.networks.network import Array, Network
 
 SUM_TOLERANCE = 1e-6
@@ -22,7 +22,7 @@ def blend(networks: Sequence[Network], mix: Array | Sequence[object]) -> Network
 
     ``mix`` is [L, K], the share of network k in layer l, or [K], the same in every layer. Each
     row sums to 1; negative shares extrapolate. Mapping, w_avg, noise images and filters are the
-    first network's.
+    first network's, and so are StyleGAN3's frequencies, phases and transform.
 
     BlendError: networks of other shapes, or a mix that does not fit them.
     """
@@ -69,6 +69,7 @@ def mix_tensors(
 ) -> dict[str, Tensor]:
     """The tensors of all layers, mixed by the checked ``mix`` [L, K].
 
+    StyleGAN3's magnitudes (``magnitude_ema``) are factors, so they are mixed in their logarithm.
     ``out``, from ``mix_buffers``, is written into instead of new memory: for renderers, which mix
     at every frame. Where one network has the share 1, its own tensor is returned, uncopied.
     """
@@ -84,10 +85,12 @@ def mix_tensors(
             if not others and first_share == 1:
                 mixed[name] = first.tensors[name]
                 continue
-            total = torch.mul(first.tensors[name], first_share, out=out[name] if out else None)
-            for network, share in others:
-                total.add_(network.tensors[name] * share)
-            mixed[name] = total
+            factors = name.endswith(".magnitude_ema")
+            parts = [n.tensors[name].log() if factors else n.tensors[name] for n, _ in active]
+            total = torch.mul(parts[0], first_share, out=out[name] if out else None)
+            for part, (_, share) in zip(parts[1:], others, strict=True):
+                total.add_(part * share)
+            mixed[name] = total.exp_() if factors else total
     return mixed
 
 
@@ -116,31 +119,60 @@ def check_blendable(
     first, second = names
     start = f"{first} and {second} can't be mixed: "
     for what, mine, theirs in (
+        ("the architecture {}", base.facts.kind, other.facts.kind),
         ("pictures of {} px", base.img_resolution, other.img_resolution),
         ("the architecture {}", base.facts.architecture, other.facts.architecture),
         ("{} numbers in a w", base.w_dim, other.w_dim),
+        ("{} layers", len(base.layers), len(other.layers)),
     ):
         if mine != theirs:
             raise BlendError(
                 f"{start}{first} has {what.format(mine)}, {second} {what.format(theirs)}; "
                 "networks mix if one was fine-tuned from the other or both from a third"
             )
+    if base.facts.plan != other.facts.plan:
+        raise BlendError(
+            f"{start}their layers have other sampling rates, margins, kernels or filters; "
+            "networks mix if one was fine-tuned from the other or both from a third"
+        )
+    # Layers are matched by their number: StyleGAN3 writes sizes and channels into their names.
     for mine_layer, their_layer in zip(base.layers, other.layers, strict=True):
-        for name in sorted({*mine_layer.tensors, *their_layer.tensors}):
-            if name not in base.tensors or name not in other.tensors:
-                has, lacks = names if name in base.tensors else (second, first)
+        mine_parts, their_parts = _parts(base, mine_layer), _parts(other, their_layer)
+        for part in sorted({*mine_parts, *their_parts}):
+            if part not in mine_parts or part not in their_parts:
+                has, lacks = names if part in mine_parts else (second, first)
+                name = mine_parts.get(part) or their_parts[part]
                 raise BlendError(
                     f"{start}{has} has the tensor {name}, {lacks} does not; "
                     "probably one was trained without noise (use_noise)"
                 )
-            found, expected = other.tensors[name].shape, base.tensors[name].shape
+            mine_name, their_name = mine_parts[part], their_parts[part]
+            expected, found = base.tensors[mine_name].shape, other.tensors[their_name].shape
             if found != expected:
+                called = "" if their_name == mine_name else f"{their_name} is "
                 raise BlendError(
-                    f"{start}{name} is {show_shape(expected)} in {first}, {show_shape(found)} "
-                    f"in {second}; probably they were trained with different numbers of channels "
-                    "(channel base: the configurations auto and paper256 have half of "
-                    "stylegan2's)"
+                    f"{start}{mine_name} is {show_shape(expected)} in {first}, {called}"
+                    f"{show_shape(found)} in {second}; probably they were trained with different "
+                    f"numbers of channels (channel base: {_channel_base(base)} and "
+                    f"{_channel_base(other)}; many configurations for 256 px have half of the "
+                    "usual 32768)"
                 )
+
+
+def _parts(network: Network, layer: Layer) -> dict[str, str]:
+    """The names of a layer's tensors by what stands after the layer's own name.
+
+    What a StyleGAN2 block owns beside its layers (``torgb``, ``skip``) keeps its full name.
+    """
+    own = f"synthesis.{layer.name}"
+    return {name.removeprefix(own): name for name in layer.tensors}
+
+
+def _channel_base(network: Network) -> int:
+    """The published setting that the number of channels follows: those at full size × pixels."""
+    last = f"synthesis.{network.layers[-1].name}.weight"
+    coloured = network.facts.kind == "stylegan3"
+    return int(network.tensors[last].shape[1 if coloured else 0]) * network.img_resolution
 
 
 def mapping_differences(base: Network, other: Network) -> list[str]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from animix.networks.stylegan3_plan import Plan
+
 
 def show_shape(shape: Sequence[int]) -> str:
     """Write a tensor's shape as people do.
@@ -20,7 +22,7 @@ class Layer:
     """One layer of a synthesis network, the unit that mixing works on."""
 
     name: str
-    """As in the checkpoint: ``b4.const``, ``b8.conv0``, …"""
+    """As in the checkpoint: ``b4.const``, ``b8.conv0``, …; ``input``, ``L0_36_512``, …"""
     resolution: int
     """Pixels a side; for StyleGAN3 the sampling rate."""
     tensors: tuple[str, ...]
@@ -32,9 +34,10 @@ class NetworkFacts:
     """The sizes of a network and its layers 0 … L−1 in order."""
 
     kind: str
-    """``stylegan2`` or another architecture animix knows."""
+    """``stylegan2`` or ``stylegan3``."""
     architecture: str
-    """How pictures leave the blocks: ``skip``, ``resnet`` or ``orig``."""
+    """How pictures leave StyleGAN2's blocks: ``skip``, ``resnet`` or ``orig``; StyleGAN3's
+    ``config-t`` (translation) or ``config-r`` (and rotation, by radial filters)."""
     img_resolution: int
     z_dim: int
     c_dim: int
@@ -44,6 +47,8 @@ class NetworkFacts:
     num_parameters: int
     conv_clamp: float | None = None
     """Activations are clamped to this magnitude (made for float16); None: not at all."""
+    plan: Plan | None = None
+    """The rates, sizes and filters of StyleGAN3's layers; None for other kinds."""
 
     @property
     def resolutions(self) -> tuple[int, ...]:
@@ -54,8 +59,8 @@ class NetworkFacts:
     def ws_resolutions(self) -> tuple[int, ...]:
         """The resolution that each w index belongs to: [num_ws].
 
-        Index i belongs to the convolution that it feeds; the last index feeds only the last
-        torgb and belongs to the last resolution.
+        Index i belongs to the convolution that it feeds, in StyleGAN3 to its layer; StyleGAN2's
+        last index feeds only the last torgb and belongs to the last resolution.
         """
         convolutions = [
             layer.resolution for layer in self.layers if not layer.name.endswith("const")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from animix.errors import NetworkError
-from animix.networks import stylegan2
+from animix.networks import stylegan2, stylegan3
 from animix.networks.facts import Layer, NetworkFacts
 from animix.networks.mapping import map_latents, truncated
 from animix.networks.precision import full_float32
@@ -19,6 +19,9 @@ from animix.networks.precision import full_float32
 Array = Tensor | npt.NDArray[np.generic]
 
 NOISES = ("const", "none", "random")
+
+SYNTHESES = {"stylegan2": stylegan2.synthesize, "stylegan3": stylegan3.synthesize}
+"""How each kind of network paints."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,12 +137,15 @@ class Network:
         noise: str = "const",
         seed: int = 0,
         stop_resolution: int | None = None,
+        watch: Callable[[str, Tensor], None] | None = None,
     ) -> Tensor:
         """The pictures of ws [N, num_ws, w_dim]: [N, 3, H, W], nominally in [-1, 1].
 
         ``noise``: ``const`` are the network's fixed noise images, ``random`` new ones, a function
-        of ``seed`` and the sample's place in the batch, ``none`` is none. With ``stop_resolution``
-        a skip generator stops early, at a smaller picture.
+        of ``seed`` and the sample's place in the batch, ``none`` is none; StyleGAN3 has no noise,
+        so it makes no difference there. With ``stop_resolution`` a skip generator stops early, at
+        a smaller picture. ``watch`` is called with each layer's name, as in ``layers``, and its
+        output [N, C, h, w], to be read only.
         """
         ws = self._taken("ws", ws, (self.num_ws, self.w_dim))
         if noise not in NOISES:
@@ -156,7 +162,8 @@ class Network:
                 self.facts, self.tensors, seed, range(len(ws)), self.device
             )
         with full_float32():
-            return stylegan2.synthesize(self.facts, self.tensors, ws, images, stop_resolution)
+            synthesize = SYNTHESES[self.facts.kind]
+            return synthesize(self.facts, self.tensors, ws, images, stop_resolution, watch)
 
     def _taken(self, name: str, values: Array, shape: tuple[int, ...]) -> Tensor:
         """An argument [N, *shape] as a float32 tensor on the network's device."""
@@ -178,7 +185,8 @@ class Network:
     def _check_stop(self, resolution: int) -> None:
         if self.facts.architecture != "skip":
             raise NetworkError(
-                f"stop_resolution needs a skip generator, this one is {self.facts.architecture}"
+                "stop_resolution needs a StyleGAN2 skip generator, this one is "
+                f"{self.facts.kind} {self.facts.architecture}"
             )
         if resolution not in self.facts.resolutions:
             choices = ", ".join(map(str, sorted(set(self.facts.resolutions))))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from animix.errors import NetworkError
-from animix.networks import stylegan2_layout
+from animix.networks import stylegan2_layout, stylegan3_layout
 from animix.networks.facts import NetworkFacts
 from animix.networks.network import Network
 from animix.networks.settings import Settings
@@ -27,14 +27,16 @@ class Architecture:
 
 ARCHITECTURES = (
     Architecture("StyleGAN2", stylegan2_layout.is_stylegan2, stylegan2_layout.read_facts),
+    Architecture("StyleGAN3", stylegan3_layout.is_stylegan3, stylegan3_layout.read_facts),
 )
 
 
 def network_of(tensors: Tensors, settings: Settings) -> Network:
     """The network that float32 ``tensors`` with the published names are.
 
-    ``settings`` are the texts of its metadata: what shapes do not tell (``conv_clamp``) is read
-    from there. NetworkError says what no architecture or not the one recognised allows.
+    ``settings`` are the texts of its metadata: what shapes do not tell (``conv_clamp``,
+    ``margin_size``) is read from there. NetworkError says what no architecture or not the one
+    recognised allows.
     """
     for architecture in ARCHITECTURES:
         if architecture.detect(tensors):

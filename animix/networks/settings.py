@@ -24,10 +24,55 @@ def positive(settings: Settings, name: str, default: float | None) -> float | No
         return default
     if text.lower() == "none":
         return None
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0
+    value = _number(text)
     if not 0 < value < math.inf:
-        raise NetworkError(f"the metadata {name} is {text[:40]!r}, expected a number or none")
+        raise _misfit(name, text, "a number or none")
     return value
+
+
+def number(settings: Settings, name: str, default: float) -> float:
+    """A setting that is a number; ``default`` where the file is silent.
+
+    >>> number({"output_scale": "0.5"}, "output_scale", 0.25)
+    0.5
+    """
+    text = settings.get(name, str(default))
+    value = _number(text)
+    if not math.isfinite(value):
+        raise _misfit(name, text, "a number")
+    return value
+
+
+def whole(settings: Settings, name: str, default: int) -> int:
+    """A setting that is a whole number; ``default`` where the file is silent.
+
+    >>> whole({}, "num_layers", 14)
+    14
+    """
+    value = number(settings, name, default)
+    if value != int(value):
+        raise _misfit(name, settings[name], "a whole number")
+    return int(value)
+
+
+def truth(settings: Settings, name: str, default: bool) -> bool:
+    """A setting that is ``true`` or ``false``; ``default`` where the file is silent.
+
+    >>> truth({"use_radial_filters": "True"}, "use_radial_filters", False)
+    True
+    """
+    text = settings.get(name, str(default))
+    if text.lower() not in ("true", "false"):
+        raise _misfit(name, text, "true or false")
+    return text.lower() == "true"
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
+def _misfit(name: str, text: str, expected: str) -> NetworkError:
+    return NetworkError(f"the metadata {name} is {text[:40]!r}, expected {expected}")

@@ -7,7 +7,7 @@ names of the published PyTorch checkpoints.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -34,12 +34,14 @@ def synthesize(
     ws: Tensor,
     noise: Mapping[str, Tensor],
     stop_resolution: int | None = None,
+    watch: Callable[[str, Tensor], None] | None = None,
 ) -> Tensor:
     """The pictures of ws [N, num_ws, w_dim]: [N, 3, H, W] float32, nominally in [-1, 1].
 
     ``noise`` holds an image [r, r] or [N, 1, r, r] for each layer that gets noise (``b8.conv0``).
     A skip generator sums a picture up from block to block (Karras et al. 2020, figure 7): it can
-    stop at a lower block and return that block's picture, a quick draft.
+    stop at a lower block and return that block's picture, a quick draft. ``watch`` is called with
+    the name and the output [N, C, h, w] of each layer, the residual added.
     """
     clamp = facts.conv_clamp
     last = stop_resolution or facts.img_resolution
@@ -47,6 +49,8 @@ def synthesize(
     x = tensors["synthesis.b4.const"].expand(len(ws), -1, -1, -1)
     x = x.contiguous(memory_format=MEMORY_FORMAT)
     image: Tensor | None = None
+    if watch is not None:
+        watch("b4.const", x)
 
     for block, resolution in enumerate(2**k for k in range(2, last.bit_length())):
         name = f"b{resolution}"
@@ -58,11 +62,15 @@ def synthesize(
                 residual = upsampled(skip_convolution(tensors, name, x), blur)
             w = ws[:, first_w]
             x = styled_convolution(tensors, f"{name}.conv0", x, w, noise, clamp, blur=blur)
+            if watch is not None:
+                watch(f"{name}.conv0", x)
         gain = 1.0 if residual is None else 0.5**0.5
         w = ws[:, first_w + 1]
         x = styled_convolution(tensors, f"{name}.conv1", x, w, noise, clamp, gain=gain)
         if residual is not None:
             x = x.add_(residual)
+        if watch is not None:
+            watch(f"{name}.conv1", x)
         if facts.architecture == "skip" or resolution == facts.img_resolution:
             picture = to_rgb(tensors, name, x, ws[:, first_w + 2], clamp)
             image = picture if image is None else upsampled(image, blur).add_(picture)

@@ -11,8 +11,14 @@ from torch import Tensor
 from animix.errors import NetworkError
 from animix.networks.facts import Layer, NetworkFacts, show_shape
 from animix.networks.settings import NO_SETTINGS, Settings, positive
-
-Shape = tuple[int, ...]
+from animix.networks.shapes import (
+    Shape,
+    check_finite,
+    check_shapes,
+    dimensions,
+    latent_dims,
+    mapping_shapes,
+)
 
 BUFFERS = ("w_avg", "noise_const", "resample_filter")
 """Last parts of the names of tensors that are not trained."""
@@ -38,28 +44,18 @@ def read_facts(tensors: Mapping[str, Tensor], settings: Settings = NO_SETTINGS) 
     architecture = _architecture(tensors)
     img_resolution = _img_resolution(tensors)
     expected = dict(_expected_shapes(tensors, architecture, img_resolution))
-    for name, shape in expected.items():
-        if name not in tensors:
-            if name.endswith((".noise_const", ".noise_strength")):
-                continue
-            raise NetworkError(
-                f"the tensor {name} is missing, expected with shape {show_shape(shape)}"
-            )
-        found = tuple(tensors[name].shape)
-        if found != shape:
-            raise NetworkError(_wrong_shape(name, found, shape))
+    check_shapes(tensors, expected, optional=(".noise_const", ".noise_strength"))
     for name in tensors:
         _check_tensor(name, tensors, expected)
 
-    fc0_inputs = tensors["mapping.fc0.weight"].shape[1]
-    embedding = tensors.get("mapping.embed.weight")
+    z_dim, c_dim = latent_dims(tensors)
     parameters = [t.numel() for name, t in tensors.items() if not name.endswith(BUFFERS)]
     return NetworkFacts(
         kind="stylegan2",
         architecture=architecture,
         img_resolution=img_resolution,
-        z_dim=fc0_inputs - (0 if embedding is None else embedding.shape[0]),
-        c_dim=0 if embedding is None else embedding.shape[1],
+        z_dim=z_dim,
+        c_dim=c_dim,
         w_dim=_w_dim(tensors),
         num_ws=2 * (img_resolution.bit_length() - 1) - 2,
         layers=tuple(_layers(tensors, img_resolution)),
@@ -95,20 +91,8 @@ def _architecture(tensors: Mapping[str, Tensor]) -> str:
     return "skip" if len(pictures) == len(_resolutions(tensors)) else "orig"
 
 
-def _dimensions(tensors: Mapping[str, Tensor], name: str, count: int) -> Shape:
-    """The shape of a tensor that must be there with so many dimensions, none of them 0."""
-    if name not in tensors:
-        raise NetworkError(f"the tensor {name} is missing")
-    shape = tuple(tensors[name].shape)
-    if len(shape) != count or not all(shape):
-        raise NetworkError(
-            f"{name} is {show_shape(shape)}, expected {count} dimensions, none of them 0"
-        )
-    return shape
-
-
 def _w_dim(tensors: Mapping[str, Tensor]) -> int:
-    return _dimensions(tensors, "synthesis.b4.conv1.affine.weight", 2)[1]
+    return dimensions(tensors, "synthesis.b4.conv1.affine.weight", 2)[1]
 
 
 def _expected_shapes(
@@ -116,9 +100,9 @@ def _expected_shapes(
 ) -> Iterator[tuple[str, Shape]]:
     """Each tensor with the shape that the ones before it call for."""
     w_dim = _w_dim(tensors)
-    yield from _mapping_shapes(tensors, w_dim)
+    yield from mapping_shapes(tensors, w_dim)
 
-    channels = _dimensions(tensors, "synthesis.b4.const", 3)[0]
+    channels = dimensions(tensors, "synthesis.b4.const", 3)[0]
     yield "synthesis.b4.const", (channels, 4, 4)
     resolution = 4
     while resolution <= img_resolution:
@@ -126,7 +110,7 @@ def _expected_shapes(
         block_inputs = channels
         for convolution in ("conv1",) if resolution == 4 else ("conv0", "conv1"):
             layer = f"{block}.{convolution}"
-            outputs = _dimensions(tensors, f"{layer}.weight", 4)[0]
+            outputs = dimensions(tensors, f"{layer}.weight", 4)[0]
             yield f"{layer}.weight", (outputs, channels, 3, 3)
             yield f"{layer}.bias", (outputs,)
             yield f"{layer}.affine.weight", (channels, w_dim)
@@ -137,7 +121,7 @@ def _expected_shapes(
         if architecture == "resnet" and resolution > 4:
             yield f"{block}.skip.weight", (channels, block_inputs, 1, 1)
         if architecture == "skip" or resolution == img_resolution:
-            colours = _dimensions(tensors, f"{block}.torgb.weight", 4)[0]
+            colours = dimensions(tensors, f"{block}.torgb.weight", 4)[0]
             if colours != 3:
                 raise NetworkError(
                     f"it makes pictures with {colours} channels, animix reads RGB networks (3)"
@@ -147,28 +131,6 @@ def _expected_shapes(
             yield f"{block}.torgb.affine.weight", (channels, w_dim)
             yield f"{block}.torgb.affine.bias", (channels,)
         resolution *= 2
-
-
-def _mapping_shapes(tensors: Mapping[str, Tensor], w_dim: int) -> Iterator[tuple[str, Shape]]:
-    yield "mapping.w_avg", (w_dim,)
-    depth = len([name for name in tensors if re.fullmatch(r"mapping\.fc\d+\.weight", name)])
-    outputs = _dimensions(tensors, "mapping.fc0.weight", 2)[1]
-    if "mapping.embed.weight" in tensors:
-        embedding, c_dim = _dimensions(tensors, "mapping.embed.weight", 2)
-        yield "mapping.embed.weight", (embedding, c_dim)
-        yield "mapping.embed.bias", (embedding,)
-        if outputs < embedding:
-            raise NetworkError(
-                f"mapping.fc0.weight takes {outputs} numbers, expected at least the {embedding} "
-                "of mapping.embed.weight"
-            )
-    for index in range(depth):
-        inputs = outputs
-        outputs = _dimensions(tensors, f"mapping.fc{index}.weight", 2)[0]
-        if index == depth - 1:
-            outputs = w_dim
-        yield f"mapping.fc{index}.weight", (outputs, inputs)
-        yield f"mapping.fc{index}.bias", (outputs,)
 
 
 def _check_tensor(name: str, tensors: Mapping[str, Tensor], expected: Mapping[str, Shape]) -> None:
@@ -188,12 +150,7 @@ def _check_tensor(name: str, tensors: Mapping[str, Tensor], expected: Mapping[st
         raise NetworkError(f"the tensor {name[:-5]}strength is missing, expected with {name}")
     elif name.endswith(".noise_strength") and name[:-8] + "const" not in tensors:
         raise NetworkError(f"the tensor {name[:-8]}const is missing, expected with {name}")
-    if not bool(torch.isfinite(tensor).all()):
-        bad = int((~torch.isfinite(tensor)).sum())
-        raise NetworkError(
-            f"{name} holds {bad} of {tensor.numel()} numbers that are infinite or not a number "
-            "(the training probably diverged: take an earlier snapshot)"
-        )
+    check_finite(name, tensor)
 
 
 def _layers(tensors: Mapping[str, Tensor], img_resolution: int) -> Iterator[Layer]:
@@ -217,7 +174,3 @@ def _layers(tensors: Mapping[str, Tensor], img_resolution: int) -> Iterator[Laye
                 ),
             )
         resolution *= 2
-
-
-def _wrong_shape(name: str, found: Shape, expected: Shape) -> str:
-    return f"{name} is {show_shape(found)}, but the other tensors call for {show_shape(expected)}"

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from animix.errors import EncodeError, OptionError
+from animix.interruption import uninterrupted
 from animix.video.mp4 import count_frames
 
 Preset = Literal[
@@ -139,9 +140,11 @@ class Encoder:
 
     def __enter__(self) -> Encoder:
         try:
-            self._start()
+            with uninterrupted():
+                self._start()
         except BaseException:  # an interruption too must leave nothing behind
-            self._abort()
+            with uninterrupted():
+                self._abort()
             raise
         return self
 
@@ -204,7 +207,8 @@ class Encoder:
             if error is None:
                 self._finish()
         finally:
-            self._abort()  # after a good end there is nothing left to do
+            with uninterrupted():
+                self._abort()  # after a good end there is nothing left to do
 
     def _finish(self) -> None:
         if self.num_frames == 0:
@@ -282,7 +286,11 @@ class Encoder:
         Counts tries, not the clock: a computer that slept in between has not been stuck.
         """
         seen, still = self._progress(), 0
-        while not attempt():
+        while True:
+            # The queue's lock is a Python object: interrupted in it, nobody would release it.
+            with uninterrupted():
+                if attempt():
+                    return
             progress = self._progress()
             still = still + 1 if progress == seen else 0
             seen = progress
