@@ -16,14 +16,16 @@ import torch
 from animix.checkpoints.load import load_network
 from animix.checkpoints.runs import find_run
 from animix.drift import Drift, Measuring
-from animix.errors import BlendError, OptionError
+from animix.errors import BlendError, NetworkError, OptionError
 from animix.inspection import architecture_title
-from animix.networks.blend import check_blendable, mapping_differences
+from animix.latents import ws_of_seed
+from animix.networks.blend import check_blendable, mapping_differences, setting_differences
 from animix.networks.network import Network
 from animix.networks.related import RELATED
 from animix.progress import Progress
 from animix.recipe import distinct_names
-from animix.tables import WIDTH, short_path, shown, table
+from animix.sheets import painting_seeds, picture_of
+from animix.tables import WIDTH, count, from_all_along, short_path, shown, table
 from animix.timeline.reader import DEFAULT_TRUNCATION
 
 MOST_COLUMNS = 9
@@ -104,11 +106,10 @@ class Comparison:
             told += _verdict_lines(number if len(self.others) > 1 else None, other)
         if not self.measured:
             return told
-        seeds = "1 seed" if len(self.seeds) == 1 else f"{len(self.seeds)} seeds"
         told += [
             "",
-            f"{seeds}, truncation {DEFAULT_TRUNCATION:g}; the base's mapping and noise in all "
-            "networks, as in a blend;",
+            f"{count(len(self.seeds), 'seed')}, truncation {DEFAULT_TRUNCATION:g}; the base's "
+            "mapping and noise in all networks, as in a blend;",
             "moved: the size of the difference, in percent of the base's own size (RMS)",
             "",
         ]
@@ -132,7 +133,7 @@ def _verdict_lines(number: int | None, other: Compared) -> Iterator[str]:
         yield "    a blend of the two will not look like either; networks mix if one was fine-tuned"
         yield "    from the other or both from a third"
     for warning in other.warnings:
-        yield f"    {warning}; a blend uses one of the two mappings"
+        yield f"    {warning}"
 
 
 def _one(other: Compared) -> list[str]:
@@ -205,10 +206,7 @@ def _several(others: Sequence[Compared]) -> list[str]:
         "><>>>>>",
     )
     told += ["", "correlation and weights: of the layers, their median; w: of the mappings"]
-    chosen = measured
-    if len(measured) > MOST_COLUMNS:
-        step = (len(measured) - 1) / (MOST_COLUMNS - 1)
-        chosen = [measured[round(step * place)] for place in range(MOST_COLUMNS)]
+    chosen = from_all_along(measured, MOST_COLUMNS)
     numbers = [str(number) for number, _, _ in chosen]
     layers = [
         [(layer.name, _percent(layer.distance), _percent(layer.activation)) for layer in d.layers]
@@ -261,7 +259,7 @@ class Comparing:
     """Compares networks with a base: ``measure`` does it, ``comparison`` tells what was found.
 
     The base and one other are in memory at a time. The same files, seeds and device give the same
-    numbers.
+    numbers. A base that can't be used ends it with a NetworkError; others are left out.
     """
 
     def __init__(
@@ -271,41 +269,57 @@ class Comparing:
         self._seeds = tuple(seeds)
         self._device = device
         self._compared: list[Compared] = []
+        self.failed: list[tuple[Path, NetworkError]] = []
+        """Files that can't be read or used, and why."""
         self._base: Network | None = None
 
     def measure(self) -> Iterator[Progress]:
         """Compare one network after the other and yield after each seed."""
         started = time.monotonic()
         total = len(self._files) * len(self._seeds)
-        self._base = load_network(self._file).to(self._device)
+        opened = load_network(self._file)
+        with painting_seeds(self._device):
+            base = opened.to(self._device)
+            picture_of(str(self._file), base, ws_of_seed(base, self._seeds[0], DEFAULT_TRUNCATION))
+        self._base = base
         names = distinct_names(self._files)
         for number, (name, file) in enumerate(zip(names, self._files, strict=True)):
             before = number * len(self._seeds)
-            for seeds in self._compare(self._base, name, file):
-                yield Progress(before + seeds, total, time.monotonic() - started)
+            try:
+                for seeds in self._compare(self._base, name, file):
+                    yield Progress(before + seeds, total, time.monotonic() - started)
+            except NetworkError as error:
+                self.failed.append((file, error))
+                yield Progress(before + len(self._seeds), total, time.monotonic() - started)
 
     def _compare(self, base: Network, name: str, file: Path) -> Iterator[int]:
         """Compare one network, and yield after each seed how many are done."""
         other = load_network(file)
         refusal, drift = "", None
         try:
-            check_blendable(base, other, ("the base", name))
+            check_blendable(base, other, ("the base", f'"{file.name}"'))
         except BlendError as error:
             refusal = str(error)
         else:
-            measuring = Measuring(base, other.to(self._device))
+            with painting_seeds(self._device):
+                measuring = Measuring(base, other.to(self._device))
             for done, seed in enumerate(self._seeds, start=1):
-                measuring.add_seed(seed)
+                try:
+                    with painting_seeds(self._device):
+                        measuring.add_seed(seed)
+                except NetworkError as error:
+                    raise NetworkError(f"{file}: {error}") from error
                 if done < len(self._seeds):
                     yield done
-            drift = measuring.drift()
+            with painting_seeds(self._device):
+                drift = measuring.drift()
         self._compared.append(
             Compared(
                 name=name,
                 file=str(file),
                 kimg=trained_kimg(file, other),
                 refusal=refusal,
-                warnings=() if refusal else tuple(mapping_differences(base, other)),
+                warnings=() if refusal else tuple(_warnings(base, other)),
                 drift=drift,
             )
         )
@@ -325,6 +339,13 @@ class Comparing:
             seeds=self._seeds,
             others=tuple(self._compared),
         )
+
+
+def _warnings(base: Network, other: Network) -> Iterator[str]:
+    for difference in mapping_differences(base, other):
+        yield f"{difference}; a blend uses one of the two mappings"
+    for difference in setting_differences(base, other):
+        yield f"{difference}; a blend uses the base's"
 
 
 def find_others(patterns: Sequence[str]) -> list[Path]:

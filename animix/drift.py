@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate
 
-from animix.engine.device import painting
-from animix.latents import z_of_seed
+from animix.errors import NetworkError
+from animix.latents import ws_of_seed
 from animix.networks.blend import with_mapping
 from animix.networks.facts import Layer
 from animix.networks.network import Network
@@ -94,7 +94,7 @@ class Drift:
 
 @dataclass
 class Ratio:
-    """A sum of squares over another, which grow from seed to seed in float64."""
+    """A sum of squares over another, which grow from seed to seed."""
 
     change: float = 0.0
     size: float = 0.0
@@ -102,8 +102,9 @@ class Ratio:
 
     def add(self, base: Tensor, other: Tensor) -> None:
         """Count the squares of what differs and of what the base has."""
-        self.change += float((other - base).square().sum(dtype=torch.float64))
-        self.size += float(base.square().sum(dtype=torch.float64))
+        # Each sum is float32, for not every device has float64.
+        self.change += float((other - base).square().sum())
+        self.size += float(base.square().sum())
         self.count += base.numel()
 
     @property
@@ -120,7 +121,10 @@ class Ratio:
 
 
 class Measuring:
-    """Measures the drift of a network from a base that it can be blended with, seed by seed."""
+    """Measures the drift of a network from a base that it can be blended with, seed by seed.
+
+    Both are on one device; whoever measures looks after its memory.
+    """
 
     def __init__(self, base: Network, other: Network) -> None:
         self._base = base
@@ -132,44 +136,39 @@ class Measuring:
         self._w = Ratio()
 
     def add_seed(self, seed: int) -> None:
-        """Paint one seed with both networks and add up what differs."""
-        with painting(self._base.device):
-            ws = self._map(self._base, seed, DEFAULT_TRUNCATION)
-            mine, theirs = self._synthesize(ws)
-            self._picture.add(mine, theirs)
-            for (resolution, a), (_, b) in zip(bands_of(mine), bands_of(theirs), strict=True):
-                self._bands.setdefault(resolution, Ratio()).add(a, b)
-            if self._has_like_mappings():
-                centre = self._base.tensors["mapping.w_avg"]
-                w, other_w = (self._map(n, seed, 1) - centre for n in (self._base, self._mapping))
-                self._w.add(w[:, 0], other_w[:, 0])
+        """Paint one seed with both networks and add up what differs.
+
+        NetworkError where the other's numbers overflow.
+        """
+        mine, theirs = self._synthesize(ws_of_seed(self._base, seed, DEFAULT_TRUNCATION))
+        self._picture.add(mine, theirs)
+        for (resolution, a), (_, b) in zip(bands_of(mine), bands_of(theirs), strict=True):
+            self._bands.setdefault(resolution, Ratio()).add(a, b)
+        if self._has_like_mappings():
+            centre = self._base.tensors["mapping.w_avg"]
+            w, other_w = (ws_of_seed(n, seed)[:, 0] - centre for n in (self._base, self._mapping))
+            self._w.add(w, other_w)
 
     def drift(self) -> Drift:
         """What was measured so far."""
         base, other = self._base, self._other
-        with painting(base.device):
-            alike = correlation(base, other).tolist()
-            layers = [
-                LayerDrift(
-                    name=layer.name,
-                    resolution=layer.resolution,
-                    distance=_distance(base, other, layer),
-                    correlation=value,
-                    activation=self._activations[layer.name].relative,
-                )
-                for layer, value in zip(base.layers, alike, strict=True)
-            ]
+        alike = correlation(base, other).tolist()
+        layers = [
+            LayerDrift(
+                name=layer.name,
+                resolution=layer.resolution,
+                distance=_distance(base, other, layer),
+                correlation=value,
+                activation=self._activations[layer.name].relative,
+            )
+            for layer, value in zip(base.layers, alike, strict=True)
+        ]
         return Drift(
             layers=tuple(layers),
             bands=tuple(_band(r, ratio) for r, ratio in sorted(self._bands.items())),
             picture=_band(base.img_resolution, self._picture),
             mapping=self._mapping_drift(),
         )
-
-    def _map(self, network: Network, seed: int, psi: float) -> Tensor:
-        z = z_of_seed(seed, network.z_dim)
-        label = np.eye(network.c_dim, dtype=np.float32)[:1] if network.c_dim else None
-        return network.mapping(z, label, truncation_psi=psi)
 
     def _synthesize(self, ws: Tensor) -> tuple[Tensor, Tensor]:
         """The pictures of both networks, as they are seen; their activations are measured."""
@@ -184,6 +183,8 @@ class Measuring:
 
         mine = self._base.synthesis(ws, watch=keep)
         theirs = self._other.synthesis(ws, watch=measure)
+        if not bool(torch.isfinite(theirs).all()):
+            raise NetworkError("it makes no picture: its numbers overflow")
         return mine.clamp(-1, 1), theirs.clamp(-1, 1)
 
     def _has_like_mappings(self) -> bool:
@@ -193,7 +194,7 @@ class Measuring:
     def _mapping_drift(self) -> MappingDrift | None:
         if not self._has_like_mappings():
             return None
-        base, other = (n.tensors["mapping.w_avg"].double() for n in (self._base, self._mapping))
+        base, other = (n.tensors["mapping.w_avg"] for n in (self._base, self._mapping))
         # The size of the w is summed over seeds and w_dim.
         seeds = self._w.count / self._base.w_dim
         spread = math.sqrt(self._w.size / max(1, seeds))

@@ -9,7 +9,8 @@ from typing import Any
 from animix.checkpoints.load import format_of, load_network
 from animix.networks.facts import Layer, NetworkFacts
 from animix.networks.network import Network
-from animix.tables import WIDTH, count_text, short_path, shown, size_text, table
+from animix.networks.shapes import mapping_depth
+from animix.tables import WIDTH, count, count_text, short_path, shown, size_text, table
 
 TOLD = frozenset(
     (
@@ -71,8 +72,8 @@ class Inspection:
     def lines(self) -> list[str]:
         """Everything, for people."""
         rows = [
-            ("mapping", f"{_count(self.mapping_depth, 'layer')}, {self._labels()}"),
-            ("synthesis", f"{_count(self.num_layers, 'layer')}, {self.num_ws} ws"),
+            ("mapping", f"{count(self.mapping_depth, 'layer')}, {self._labels()}"),
+            ("synthesis", f"{count(self.num_layers, 'layer')}, {self.num_ws} ws"),
             ("noise", self._noise()),
             (
                 "clamp",
@@ -157,9 +158,7 @@ def inspection_of(network: Network, file: str, format_name: str, size_bytes: int
         c_dim=network.c_dim,
         num_ws=network.num_ws,
         num_layers=len(network.layers),
-        mapping_depth=sum(
-            name.startswith("mapping.fc") and name.endswith(".weight") for name in names
-        ),
+        mapping_depth=mapping_depth(names),
         num_parameters=network.facts.num_parameters,
         num_mapping_parameters=sum(names[name].numel() for name in mapping),
         num_noise_layers=sum(name.endswith(".noise_const") for name in names),
@@ -223,7 +222,3 @@ def _range(channels: tuple[int, ...]) -> str:
     """
     first, last = channels[0], channels[-1]
     return str(first) if len(set(channels)) == 1 else f"{first} … {last}"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -34,9 +34,14 @@ def uninterrupted() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
-    if came:
-        number, frame = came[0]
-        if callable(before[number]):
-            before[number](number, frame)
-        elif before[number] != signal.SIG_IGN:
-            os.kill(os.getpid(), number)
+        # An error of the block is no reason to go on: the interruption is told, with the error as
+        # its context.
+        if came:
+            _deliver(*came[0], before[came[0][0]])
+
+
+def _deliver(number: int, frame: Any, handler: Any) -> None:
+    if callable(handler):
+        handler(number, frame)
+    elif handler != signal.SIG_IGN:
+        os.kill(os.getpid(), number)

@@ -20,7 +20,10 @@ from animix.errors import LatentError
 from animix.timeline.arrays import Floats, Integers
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from animix.networks.facts import NetworkFacts
+    from animix.networks.network import Network
 
 
 MAX_BYTES = 64 << 20
@@ -35,6 +38,24 @@ def z_of_seed(seed: int, z_dim: int) -> Floats:
     """
     # The published generator scripts draw from RandomState, so favourites keep their face here.
     return np.random.RandomState(seed).randn(1, z_dim)
+
+
+def one_hot(label: int, c_dim: int) -> NDArray[np.float32]:
+    """The label of a class as networks take it, a 1 at its place: [1, c_dim].
+
+    >>> one_hot(1, 3)
+    array([[0., 1., 0.]], dtype=float32)
+    """
+    # Not a row of np.eye, whose square of c_dim takes a terabyte where a file claims 500 000.
+    found = np.zeros((1, c_dim), np.float32)
+    found[0, label] = 1
+    return found
+
+
+def ws_of_seed(network: Network, seed: int, truncation_psi: float = 1) -> Tensor:
+    """The ws [1, num_ws, w_dim] of a seed; a conditional network is given its first class."""
+    label = one_hot(0, network.c_dim) if network.c_dim else None
+    return network.mapping(z_of_seed(seed, network.z_dim), label, truncation_psi=truncation_psi)
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Literal
 
-import numpy as np
 import torch
 
-from animix.errors import BlendError, OptionError
+from animix.errors import OptionError
 from animix.networks.blend import check_blendable
 from animix.networks.network import Network
 
@@ -86,15 +84,17 @@ def pinkney_blend(
     low: Network,
     high: Network,
     resolution: int,
-    level: Literal[0, 1] | int = 0,
+    level: int = 0,
     width: float | None = None,
 ) -> Network:
     """The network that ``blend_models.py`` makes of two: y · high + (1 − y) · low in each tensor.
 
     Whatever the rule does not touch is the low network's. BlendError: networks of other shapes.
     """
-    if width is not None and not np.isfinite(width):
-        raise BlendError(f"the width is {width}, expected a number")
+    if width is not None and not 0 <= width < math.inf:
+        raise OptionError(
+            f"--blend-width {width:g}: expected a number above 0, or 0 for a hard edge"
+        )
     check_blendable(low, high, ("the low network", "the high network"))
     mixed = {}
     for name, share in pinkney_shares(low, resolution, level, width).items():

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import logging
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from animix.comparison import Compared, Comparison
 from animix.drift import Drift
 from animix.errors import OptionError
-from animix.tables import short_path
+from animix.tables import count, from_all_along, short_path
 from animix.whole_file import whole_file
 
 if TYPE_CHECKING:
@@ -47,12 +49,25 @@ STYLE: dict[str, Any] = {
 """The salt makes an SVG's names, and so its bytes, the same in every run; a $ is no formula."""
 
 
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep matplotlib from telling of its own files, where it finds no home that it may write."""
+    logger = logging.getLogger("matplotlib")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
 def check_plot(target: Path) -> None:
     """Raise OptionError where no plot can be drawn: another kind of file, or no matplotlib."""
     if target.suffix.lower() not in SUFFIXES:
         raise OptionError(f"--plot {target}: expected a name that ends in .svg or .png")
     try:
-        import matplotlib  # noqa: F401  (only whether it is there counts)
+        with _quiet():
+            import matplotlib  # noqa: F401  (only whether it is there counts)
     except ImportError as exc:
         raise OptionError(
             "--plot needs matplotlib, which is not installed: pip install 'animix[plot]'"
@@ -69,7 +84,7 @@ def write_plot(comparison: Comparison, target: Path) -> None:
         raise OptionError(f"--plot {target}: none of the networks can be blended with the base")
     suffix = target.suffix.lower()
     # A style of one's own machine would not have been looked at.
-    with matplotlib.rc_context():
+    with _quiet(), matplotlib.rc_context():
         matplotlib.rcdefaults()
         settings: Any = matplotlib.rcParams  # typed by the names that one version has
         settings.update(STYLE)
@@ -86,11 +101,10 @@ def _figure(comparison: Comparison, others: Sequence[Compared]) -> Figure:
 
     training = _training(others)
     figure = Figure(figsize=(11, 8.6), layout="constrained")
-    seeds = len(comparison.seeds)
     noun = others[0].name if len(others) == 1 else f"{len(others)} networks"
     figure.suptitle(
         f"How far {short_path(noun, 40)} moved from {short_path(comparison.name, 40)}  "
-        f"({seeds} seed{'s' if seeds > 1 else ''}, the base's mapping and noise)",
+        f"({count(len(comparison.seeds), 'seed')}, the base's mapping and noise)",
         fontsize=13,
         x=0.01,
         ha="left",
@@ -167,13 +181,13 @@ def _draw_training(axes: Axes, others: Sequence[Compared], training: Sequence[fl
     import matplotlib
 
     drifts = [other.drift for other in others if other.drift]
-    count = len(drifts[0].bands)
+    num_bands = len(drifts[0].bands)
     shades = matplotlib.colormaps["plasma"]
-    for place in range(count):
+    for place in range(num_bands):
         axes.plot(
             training,
             [drift.bands[place].difference for drift in drifts],
-            color=shades(0.85 * place / max(1, count - 1)),
+            color=shades(0.85 * place / max(1, num_bands - 1)),
             marker="o",
             label=f"{drifts[0].bands[place].resolution} px",
         )
@@ -228,10 +242,7 @@ def _named(name: str) -> str:
 
 def _legend(figure: Figure, axes: Axes) -> None:
     handles, labels = axes.get_legend_handles_labels()
-    chosen = list(range(len(handles)))
-    if len(handles) > MOST_NAMED:
-        step = (len(handles) - 1) / (MOST_NAMED - 1)
-        chosen = [round(step * place) for place in range(MOST_NAMED)]
+    chosen = from_all_along(range(len(handles)), MOST_NAMED)
     figure.legend(
         [handles[place] for place in chosen],
         [labels[place] for place in chosen],

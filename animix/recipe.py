@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import torch
 
 from animix.checkpoints.load import load_network
-from animix.errors import BlendError, OptionError
+from animix.errors import BlendError, NetworkError, OptionError
 from animix.film import find_networks, open_film
 from animix.mix import Overlay, share, stack
-from animix.networks.blend import blend, check_blendable, mapping_differences, with_mapping
+from animix.networks.blend import (
+    blend,
+    check_blendable,
+    mapping_differences,
+    setting_differences,
+    with_mapping,
+)
 from animix.networks.facts import NetworkFacts
 from animix.networks.network import Network
+from animix.networks.recognize import network_of
 from animix.networks.related import is_related
 from animix.pinkney import pinkney_blend
 from animix.timeline.arrays import Floats
-from animix.timeline.layers import TAKES
+from animix.timeline.layers import QUANTITIES, TAKES
 from animix.timeline.misread import Misread
 from animix.timeline.reader import load_timeline
-from animix.timeline.values import Quantity
 
 SETTINGS = frozenset(
     (
@@ -38,6 +44,9 @@ SETTINGS = frozenset(
 
 ADDED_UP = ("licence", "license", "data_source", "training_set", "copyright")
 """Metadata that every parent passes on."""
+
+PLUS = " + "
+"""Between what several parents pass on."""
 
 
 @dataclass(frozen=True)
@@ -62,18 +71,10 @@ class Laid:
         level = words[self.swap] if isinstance(self.swap, str) else self.swap
         if not 4 <= level <= top:
             raise OptionError(
-                f"--swap {level:g}: these networks make {img_resolution} px, so it goes from 4 to "
-                f"{top:g}, and all and none are its ends"
+                f"--swap {level:.10g}: these networks make {img_resolution} px, so it goes from "
+                f"4 to {top:g}, and all and none are its ends"
             )
         return float(np.log2(level))
-
-
-QUANTITIES = {
-    "swap": Quantity("--swap", "octaves", low=4, words=("all", "none")),
-    "alpha": Quantity("--alpha"),
-    "width": Quantity("--width", low=1e-6),
-}
-"""The same numbers and words that a timeline takes."""
 
 
 def read_laid(num_overlays: int, **texts: Sequence[str]) -> list[Laid]:
@@ -86,12 +87,16 @@ def read_laid(num_overlays: int, **texts: Sequence[str]) -> list[Laid]:
     for option, given in texts.items():
         values = [_value(option, text) for text in given]
         if len(values) not in (0, 1, num_overlays):
+            lie = "1 network lies" if num_overlays == 1 else f"{num_overlays} networks lie"
             raise OptionError(
-                f"--{option} is given {len(values)} times, and {num_overlays} lie over the base: "
-                "give it once for all of them or once for each"
+                f"--{option} is given {len(values)} times, and {lie} over the base: give it once "
+                "for all of them or once for each"
             )
         if values:
             columns[option] = values * num_overlays if len(values) == 1 else values
+    for option in ("take", "width"):
+        if option in columns and "swap" not in columns:
+            raise OptionError(f"--{option} needs a swap level: give --swap as well, such as 32")
     return [
         Laid(**{option: values[number] for option, values in columns.items()})
         for number in range(num_overlays)
@@ -99,12 +104,13 @@ def read_laid(num_overlays: int, **texts: Sequence[str]) -> list[Laid]:
 
 
 def _value(option: str, text: str) -> Any:
+    text = text.strip()
     if option == "take":
         if text not in TAKES:
             raise OptionError(f"--take {text[:40]}: expected {' or '.join(TAKES)}")
         return text
     try:
-        return QUANTITIES[option].parse(text)
+        return replace(QUANTITIES[option], name=f"--{option}").parse(text)
     except Misread as misread:
         start = "" if misread.message.startswith("--") else f"--{option}: "
         raise OptionError(
@@ -202,13 +208,21 @@ def open_parents(files: Sequence[Path]) -> list[tuple[str, Network]]:
 
 
 def distinct_names(files: Sequence[Path]) -> list[str]:
-    """The shortest names that tell files apart: the stem, or the whole path.
+    """The shortest names that tell files apart: the stem, the path, or the path and a number.
 
     >>> distinct_names([Path("a/faces.pkl"), Path("a/ink.pkl"), Path("b/ink.pkl")])
     ['faces', 'a/ink.pkl', 'b/ink.pkl']
+    >>> distinct_names([Path("ink.pkl"), Path("ink.pkl")])
+    ['ink.pkl', 'ink.pkl (2)']
     """
-    stems = [file.stem for file in files]
-    return [str(file) if stems.count(file.stem) > 1 else file.stem for file in files]
+    stems = Counter(file.stem for file in files)
+    names: list[str] = []
+    seen: Counter[Path] = Counter()
+    for file in files:
+        seen[file] += 1
+        name = str(file) if stems[file.stem] > 1 else file.stem
+        names.append(name if seen[file] == 1 else f"{name} ({seen[file]})")
+    return names
 
 
 def _blended(
@@ -221,18 +235,25 @@ def _blended(
 ) -> Blended:
     """A blend that says what it is; ``home`` gave its mapping, if not the first parent.
 
-    BlendError where its numbers overflow: no file of it could be read again.
+    BlendError where its numbers overflow or vanish: no file of it could be read again.
     """
-    if not all(bool(torch.isfinite(tensor).all()) for tensor in network.tensors.values()):
+    metadata = blended_metadata(parents, words, mix)
+    try:
+        network_of(network.tensors, metadata)
+    except NetworkError as error:
         raise BlendError(
-            "this mix makes no network, its numbers overflow; bring alpha nearer to 0..1"
-        )
-    home = home or parents[0][1]
+            f"this mix makes no network, its numbers overflow or vanish ({error}); bring alpha "
+            "nearer to 0..1"
+        ) from error
+    notes = list(kinship_notes(parents))
+    if home is None:
+        notes += mapping_notes(parents)
+        home = parents[0][1]
     return Blended(
-        network=replace(network, metadata=blended_metadata(parents, words, mix)),
+        network=replace(network, metadata=metadata),
         parents=tuple((name, with_mapping(parent, home)) for name, parent in parents),
         files=tuple(files),
-        notes=tuple(kinship_notes(parents)),
+        notes=tuple(notes),
     )
 
 
@@ -247,9 +268,11 @@ def blended_metadata(
     if mix is not None:
         metadata["mix"] = mix_words(mix, [layer.name for layer in base.layers])
     for key in ADDED_UP:
-        texts = (network.metadata.get(key, "") for _, network in parents)
-        if distinct := list(dict.fromkeys(filter(None, texts))):
-            metadata[key] = " + ".join(distinct)
+        texts = [network.metadata.get(key, "") for _, network in parents]
+        # A parent that is a blend itself has several already.
+        parts = [part for text in texts for part in text.split(PLUS)]
+        if distinct := list(dict.fromkeys(filter(None, parts))):
+            metadata[key] = PLUS.join(distinct)
     return metadata
 
 
@@ -277,5 +300,13 @@ def kinship_notes(parents: Sequence[tuple[str, Network]]) -> Iterator[str]:
                 f"{name} is no relative of {base_name}: their blend will not look like either; "
                 "networks mix if one was fine-tuned from the other or both from a third"
             )
+        for difference in setting_differences(base, network):
+            yield f"{base_name} and {name} differ in {difference}; the first one's is used"
+
+
+def mapping_notes(parents: Sequence[tuple[str, Network]]) -> Iterator[str]:
+    """How mappings differ from the base's, where that is the blend's."""
+    (base_name, base), *others = parents
+    for name, network in others:
         for difference in mapping_differences(base, network):
             yield f"{base_name} and {name} differ in {difference}; the first one's mapping is used"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,14 +17,14 @@ from torch import Tensor
 from animix.checkpoints.load import load_network
 from animix.engine.device import choose_device, painting
 from animix.engine.pixels import lay, to_rgb8
-from animix.errors import OptionError
+from animix.errors import NetworkError, OptionError, RenderError
 from animix.film import open_film
-from animix.latents import z_of_seed
+from animix.latents import ws_of_seed
 from animix.networks.network import Network
 from animix.progress import Progress
 from animix.schedule import Row
 from animix.timeline.framing import Framing
-from animix.timeline.reader import DEFAULT_TRUNCATION, load_timeline
+from animix.timeline.reader import DEFAULT_TRUNCATION, is_timeline, load_timeline
 
 LABEL_HEIGHT = 18
 GAP = 4
@@ -51,29 +52,31 @@ def seed_painter(
     device: str | None = None,
 ) -> SeedPainter:
     """The painter for a network, or for a timeline at one moment (None: its middle)."""
-    if file.suffix.lower() in (".yaml", ".yml"):
+    if is_timeline(file):
         return _of_timeline(file, at or "50%", overrides or {}, device)
     if overrides or at is not None:
         raise OptionError(f"--set and --at are for timelines, but {file} is read as a network")
-    network = load_network(file).to(choose_device(device))
-    label = np.eye(network.c_dim, dtype=np.float32)[:1] if network.c_dim else None
-
-    def mapped(seed: int, psi: float) -> Tensor:
-        return network.mapping(z_of_seed(seed, network.z_dim), label, truncation_psi=psi)
-
+    chosen = choose_device(device)
+    opened = load_network(file)
+    with painting_seeds(chosen):
+        network = opened.to(chosen)
     return SeedPainter(
-        device=network.device,
+        device=chosen,
         img_resolution=network.img_resolution,
         num_views=1,
-        w=lambda seed: mapped(seed, 1)[0, 0],
-        paint=lambda seed: [network.synthesis(mapped(seed, DEFAULT_TRUNCATION))[0]],
+        w=lambda seed: ws_of_seed(network, seed)[0, 0],
+        paint=lambda seed: [
+            picture_of(str(file), network, ws_of_seed(network, seed, DEFAULT_TRUNCATION))
+        ],
     )
 
 
 def _of_timeline(
     file: Path, at: str, overrides: Mapping[str, str], device: str | None
 ) -> SeedPainter:
-    film = open_film(load_timeline(file, overrides), device=device)
+    timeline = load_timeline(file, overrides)
+    with painting_seeds(choose_device(device)):
+        film = open_film(timeline, device=device)
     blended = film.schedule.row(film.schedule.frame_at(at))
     base = replace(blended, mix=film.schedule.mix(blended.index, num_overlays=0))
 
@@ -90,9 +93,31 @@ def _of_timeline(
     )
 
 
+@contextlib.contextmanager
+def painting_seeds(device: torch.device) -> Iterator[None]:
+    """As ``painting``, with advice for pictures that can't be made smaller."""
+    try:
+        with painting(device):
+            yield
+    except RenderError as error:
+        # Full memory alone has a cause. A mix that overflows has none, and says what to do.
+        if error.__cause__ is None:
+            raise
+        advice = "use a machine with more" if device.type == "cpu" else "try --device cpu"
+        raise RenderError(f"{device}: out of memory; {advice}") from error.__cause__
+
+
+def picture_of(name: str, network: Network, ws: Tensor) -> Tensor:
+    """The picture [3, h, w] of ws [1, num_ws, w_dim]; NetworkError where numbers overflow."""
+    picture = network.synthesis(ws)[0] if bool(torch.isfinite(ws).all()) else ws
+    if not bool(torch.isfinite(picture).all()):
+        raise NetworkError(f"{name} makes no picture: its numbers overflow")
+    return picture
+
+
 def by_closeness(painter: SeedPainter, seeds: Sequence[int], like: int) -> list[int]:
     """Seeds ordered by their distance from another in W, the closest first."""
-    with painting(painter.device):
+    with painting_seeds(painter.device):
         favourite = painter.w(like)
         distances = torch.stack([(painter.w(seed) - favourite).norm() for seed in seeds])
     return [seeds[place] for place in torch.argsort(distances, stable=True).tolist()]
@@ -120,7 +145,7 @@ class SeedSheet:
         for place, seed in enumerate(self.seeds):
             row, column = divmod(place, self._columns)
             left, top = GAP + column * self._cell[0], GAP + row * self._cell[1]
-            with painting(self._painter.device):
+            with painting_seeds(self._painter.device):
                 for view, picture in enumerate(self._painter.paint(seed)):
                     place_of_view = (left + view * self._tile, top)
                     self.image.paste(tile_of(picture, self._tile), place_of_view)
@@ -132,6 +157,7 @@ class NetworkGrid:
     """A page with a row for each seed and a column for each network, named at the top.
 
     All columns show the same w, which is the first network's; so their mappings have to be alike.
+    One network is on the device at a time.
     """
 
     def __init__(
@@ -140,7 +166,7 @@ class NetworkGrid:
         seeds: Sequence[int],
         device: torch.device,
     ) -> None:
-        self._networks = [(name, network.to(device)) for name, network in networks]
+        self._networks = tuple(networks)
         self._seeds = tuple(seeds)
         self._device = device
         self._tile = min(networks[0][1].img_resolution, 256)
@@ -155,29 +181,39 @@ class NetworkGrid:
         self.image = Image.new("RGB", size, "white")
 
     def draw(self) -> Iterator[Progress]:
-        """Paint picture after picture and yield how far it is."""
+        """Paint picture after picture, a network's after the other's, and yield how far it is."""
         started = time.monotonic()
         pen = ImageDraw.Draw(self.image)
         total = len(self._seeds) * len(self._networks)
-        (_, first), *_ = self._networks
-        label = np.eye(first.c_dim, dtype=np.float32)[:1] if first.c_dim else None
-        for column, (name, _) in enumerate(self._networks):
+        tops = [LABEL_HEIGHT + GAP + row * (self._tile + GAP) for row in range(len(self._seeds))]
+        for top, seed in zip(tops, self._seeds, strict=True):
+            middle = top + (self._tile - LABEL_SIZE) // 2
+            pen.text((GAP, middle), str(seed), "black", self._font)
+        ws = self._map()
+        for column, (name, network) in enumerate(self._networks):
             left = self._margin + column * self._cell
             text = _fitting(name, self._font, self._cell - GAP)
             pen.text((left, GAP // 2), text, "black", self._font)
-        for row, seed in enumerate(self._seeds):
-            top = LABEL_HEIGHT + GAP + row * (self._tile + GAP)
-            middle = top + (self._tile - LABEL_SIZE) // 2
-            pen.text((GAP, middle), str(seed), "black", self._font)
-            with painting(self._device):
-                z = z_of_seed(seed, first.z_dim)
-                ws = first.mapping(z, label, truncation_psi=DEFAULT_TRUNCATION)
-            for column, (_, network) in enumerate(self._networks):
-                with painting(self._device):
-                    tile = tile_of(network.synthesis(ws)[0], self._tile)
-                self.image.paste(tile, (self._margin + column * self._cell, top))
-                done = row * len(self._networks) + column + 1
+            for row, tile in enumerate(self._tiles(name, network, ws)):
+                self.image.paste(tile, (left, tops[row]))
+                done = column * len(self._seeds) + row + 1
                 yield Progress(done, total, time.monotonic() - started)
+
+    def _map(self) -> list[Tensor]:
+        """The ws of each seed, by the first network's mapping."""
+        (_, first), *_ = self._networks
+        with painting_seeds(self._device):
+            network = first.to(self._device)
+            return [ws_of_seed(network, seed, DEFAULT_TRUNCATION) for seed in self._seeds]
+
+    def _tiles(self, name: str, network: Network, ws: Sequence[Tensor]) -> Iterator[Image.Image]:
+        """The network's pictures; it leaves the device after them."""
+        with painting_seeds(self._device):
+            moved = network.to(self._device)
+        for one in ws:
+            with painting_seeds(self._device):
+                tile = tile_of(picture_of(name, moved, one), self._tile)
+            yield tile
 
 
 def tile_of(picture: Tensor, side: int) -> Image.Image:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from animix.film import Film
+from animix.networks.blend import setting_differences
 from animix.networks.related import RELATED, correlation
 
 
@@ -80,6 +81,10 @@ def summarize(film: Film) -> tuple[Summary, list[str]]:
             warnings.append(
                 f"{name} is no relative of {base_name}: their blend will not look like either; "
                 "networks mix if one was fine-tuned from the other or both from a third"
+            )
+        for difference in setting_differences(base, network):
+            warnings.append(
+                f"{base_name} and {name} differ in {difference}; the first one's is used"
             )
         networks.append(
             NetworkSummary(

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar
+
+T = TypeVar("T")
 
 WIDTH = 100
 """Columns that a line takes at most."""
@@ -52,7 +55,8 @@ def count_text(number: int) -> str:
     >>> count_text(30370060), count_text(176_400), count_text(1284)
     ('30.37 M', '176 k', '1284')
     """
-    if number >= 1e6:
+    # Rounded before the unit is chosen: 999 999 is 1.00 M, not 1000 k.
+    if round(number, -3) >= 1e6:
         return f"{number / 1e6:.2f} M"
     return f"{number / 1e3:.0f} k" if number >= 1e4 else str(number)
 
@@ -63,7 +67,30 @@ def size_text(num_bytes: int) -> str:
     >>> size_text(3_600_000), size_text(812)
     ('3.6 MB', '812 bytes')
     """
-    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if (value := num_bytes / size) >= 1:
-            return f"{value:.0f} {unit}" if value >= 100 else f"{value:.3g} {unit}"
-    return f"{num_bytes} bytes"
+    if num_bytes < 1000:
+        return count(num_bytes, "byte")
+    sizes = (("kB", num_bytes / 1e3), ("MB", num_bytes / 1e6), ("GB", num_bytes / 1e9))
+    told = [(f"{n:.0f}" if n >= 100 else f"{n:.3g}", unit) for unit, n in sizes]
+    text, unit = next((each for each in told if float(each[0]) < 1000), told[-1])
+    return f"{text} {unit}"
+
+
+def count(number: int, noun: str) -> str:
+    """A number with its noun.
+
+    >>> count(1, "frame"), count(2, "frame")
+    ('1 frame', '2 frames')
+    """
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def from_all_along(items: Sequence[T], most: int) -> list[T]:
+    """At most so many of the items, at even steps from the first to the last; ``most`` is over 1.
+
+    >>> from_all_along("abcdefghi", 5), from_all_along("ab", 5)
+    (['a', 'c', 'e', 'g', 'i'], ['a', 'b'])
+    """
+    if len(items) <= most:
+        return list(items)
+    step = (len(items) - 1) / (most - 1)
+    return [items[round(step * place)] for place in range(most)]

@@ -281,3 +281,32 @@ def test_another_mapping_is_no_hindrance():
     ]
     mixed = blend([BASE, other], [0.5, 0.5])
     assert mixed.mapping(np.zeros((1, 4))).shape == (1, 6, 4)
+
+
+def test_the_number_of_parameters_is_that_of_the_tensors():
+    for tiny in ({"num_mapping_layers": 3}, {"c_dim": 2, "z_dim": 6}):
+        other = tiny_network(**tiny)
+        moved = with_mapping(BASE, other)
+        assert moved.facts.num_parameters == read_facts(moved.tensors).num_parameters
+        assert moved.facts == read_facts(moved.tensors)
+
+
+@pytest.mark.parametrize(
+    ("power", "share", "message"),
+    [
+        (30, -2.0, "magnitude_ema of the blend is a magnitude too small"),
+        (30, 2.0, "magnitude_ema of the blend has numbers too large"),
+    ],
+)
+def test_magnitudes_that_float32_cannot_hold_are_refused(power, share, message):
+    name = f"synthesis.{ALIAS_FREE.layers[1].name}.magnitude_ema"
+    far = ALIAS_FREE.with_tensors({name: torch.tensor(10.0**power)})
+    with pytest.raises(BlendError, match=message):
+        blend([ALIAS_FREE, far], [1 - share, share])
+
+
+def test_weights_that_float32_cannot_hold_are_refused():
+    name = "synthesis.b8.conv0.weight"
+    far = BASE.with_tensors({name: BASE.tensors[name] * 1e37})
+    with pytest.raises(BlendError, match=r"conv0\.weight of the blend has numbers too large"):
+        blend([BASE, far], [-999, 1000])

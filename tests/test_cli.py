@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -207,6 +208,15 @@ def test_check_warns_of_networks_without_a_common_ancestor(folder, run):
     assert code == 0
     assert "NOT related" in out
     assert "art is no relative of faces" in err
+
+
+def test_check_notes_networks_that_compute_in_other_ways(folder, run):
+    art = animix.load_network(folder / "art-2.safetensors")
+    clamped = replace(art, facts=replace(art.facts, conv_clamp=256.0))
+    animix.save_network(clamped, folder / "art-2.safetensors")
+    code, _, err = run("check", "reel.yaml")
+    assert code == 0
+    assert "faces and art differ in the clamp of activations: none and ±256" in err
 
 
 def test_check_writes_the_schedule(folder, run):

@@ -1,5 +1,6 @@
 """The commands for checkpoints do what they say, and tell mistakes with the right exit code."""
 
+import contextlib
 import json
 from pathlib import Path
 
@@ -108,6 +109,11 @@ def test_what_can_not_be_blended_is_an_answer():
         (["base.safetensors", "art-1.safetensors", "--plot", "a.pdf"], ".svg or .png"),
         (["base.safetensors", "art-1.safetensors", "--device", "abacus"], "abacus"),
         (["base.safetensors", "link.svg", "--plot", "link.svg"], "is read by this command"),
+        (
+            ["base.safetensors", "art-1.safetensors", "--plot", "reel.yaml/a.svg"],
+            "can't be written",
+        ),
+        (["base.safetensors", "art-1.safetensors", "--seeds", "1..9999"], "the most at a time"),
     ],
 )
 def test_compare_without_sense_ends_with_2(arguments, message):
@@ -118,6 +124,89 @@ def test_compare_without_sense_ends_with_2(arguments, message):
     assert not isinstance(told.exception, Exception)
 
 
+def test_a_plot_that_can_not_be_written_is_told_before_anything_is_measured(monkeypatch):
+    monkeypatch.setattr("animix.comparison.load_network", None)
+    told = run("compare", "base.safetensors", "art-1.safetensors", "--plot", "reel.yaml/a.svg")
+    assert told.exit_code == 2
+    assert "reel.yaml/a.svg can't be written" in told.stderr
+
+
+def test_compare_goes_on_after_a_bad_file():
+    Path("art-1.safetensors").write_bytes(b"broken")
+    code, told = events("compare", "base.safetensors", "art-*.safetensors", "--seeds", "1")
+    assert code == 2
+    (error,) = (event for event in told if event["event"] == "error")
+    assert error["subject"] == "art-1.safetensors"
+    (found,) = (event for event in told if event["event"] == "result")
+    assert [other["name"] for other in found["others"]] == ["art-2"]
+
+
+@pytest.mark.parametrize("place", ["/dev/full", None])
+@pytest.mark.parametrize("options", [[], ["--json"]])
+@pytest.mark.parametrize("command", [["inspect"], ["compare", "base.safetensors"]])
+def test_what_can_not_be_told_is_an_error(monkeypatch, capsys, place, options, command):
+    arguments = [*command, "art-1.safetensors", *options]
+    with contextlib.ExitStack() as stack:
+        # The file is full for good: what is left in its buffer goes to where tell() leads it.
+        stdout = stack.enter_context(Path(place).open("w")) if place else None
+        monkeypatch.setattr("sys.stdout", stdout)
+        assert app(arguments, standalone_mode=False) == 1
+    assert "results are lost" in capsys.readouterr().err
+
+
+def test_pace_is_told_in_what_is_counted():
+    told = run("compare", "base.safetensors", "art-*.safetensors", "--seeds", "1..2").stderr
+    assert "seeds/s" in told
+    assert "fps" not in told
+
+
+def test_what_a_file_says_steers_no_terminal():
+    tensors, metadata = tiny_tensors()
+    tensors["synthesis.\x1b[31mred\nline"] = torch.zeros(1)
+    write_tensors(Path("evil.safetensors"), tensors, metadata)
+    told = run("inspect", "evil.safetensors")
+    assert told.exit_code == 2
+    assert "error: evil.safetensors" in told.stderr
+    assert "\x1b" not in told.stderr
+    assert len(told.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["inspect", "base.safetensors"],
+        ["compare", "base.safetensors", "art-1.safetensors", "--seeds", "1"],
+        ["convert", "art.pkl", "-o", "a.safetensors"],
+        ["blend", "base.safetensors", "art-1.safetensors", "--swap", "8", "-o", "b.safetensors"],
+        ["check", "reel.yaml"],
+        ["seeds", "reel.yaml", "1"],
+        ["new", "base.safetensors", "art-1.safetensors"],
+    ],
+)
+def test_whether_a_file_may_be_read_is_known_when_it_is(monkeypatch, arguments):
+    # Asked beforehand, as typer does, one such file would stop a batch, in words of its own. Root,
+    # as whom this may run, may read any file, so the one who would be asked says no.
+    monkeypatch.setattr("os.access", lambda *_, **__: False)
+    assert run(*arguments).exit_code == 0
+
+
+def test_inspect_takes_globs():
+    told = run("inspect", "art-*.safetensors", "gone-*.pkl")
+    assert told.exit_code == 2
+    assert [told.stdout.count(f"art-{n}.safetensors: StyleGAN2") for n in (1, 2)] == [1, 1]
+    assert "gone-*.pkl" in told.stderr
+
+
+def test_an_interrupted_grid_leaves_no_network(folder, monkeypatch):
+    def press(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("animix.sheets.tile_of", press)
+    told = run("blend", *TWO, "--swap", "8", "-o", "b.safetensors", "--grid", "g.png")
+    assert told.exit_code == 130
+    assert not {"b.safetensors", "g.png"} & {path.name for path in folder.iterdir()}
+
+
 def test_convert_keeps_the_network():
     facts = result("convert", "art.pkl", "-o", "new/art.safetensors")
     assert (facts["format"], facts["file"]) == ("safetensors", "new/art.safetensors")
@@ -125,6 +214,7 @@ def test_convert_keeps_the_network():
     assert all(torch.equal(t, after.tensors[name]) for name, t in before.tensors.items())
     assert after.facts.conv_clamp == 256
     assert after.metadata["converted_from"] == "NVIDIA PyTorch pickle"
+    assert facts["metadata"] == after.metadata
 
 
 def test_convert_to_a_pt_notes_what_is_left_out():
@@ -247,6 +337,13 @@ RULE = ["--rule", "pinkney"]
     [
         ([*TWO, "--swap", "8"], "where to?"),
         ([*TWO, *GRID], "how?"),
+        ([*TWO, "--swap", "8", "-o", "b.safetensors", "--seeds", "1"], "--seeds is for pictures"),
+        ([*TWO, "--swap", "8", "-o", "b.safetensors", "--device", "cpu"], "--device is for pic"),
+        ([*TWO, "--swap", "8", "--grid", "reel.yaml/g.png", "-o", "b.pt"], "can't be written"),
+        ([*TWO, "--take", "low", *GRID], "--take needs a swap level"),
+        ([*TWO, "--swap", "1e9", *GRID], "--swap 1000000000: "),
+        (["base.safetensors", "art-*.safetensors", "--swap", "8", *GRID], "networks by name"),
+        ([*TWO, *RULE, "--resolution", "8", "--blend-width", "-1", *GRID], "--blend-width -1: "),
         (
             [*TWO, "--swap", "8", "--grid", "g.jpg"],
             "--grid g.jpg: expected a name that ends in .png",
@@ -265,6 +362,22 @@ RULE = ["--rule", "pinkney"]
         ([*TWO, *RULE, "--swap", "8", *GRID], "two ways to say it"),
         ([*TWO, *RULE, *GRID], "needs --resolution"),
         ([*TWO, *RULE, "--resolution", "64", *GRID], "finds nothing at resolution 64"),
+        (
+            [*TWO, *RULE, "--resolution", "abc", *GRID],
+            '--resolution "abc": expected a whole number',
+        ),
+        (
+            [*TWO, *RULE, "--resolution=8", "--level=x", *GRID],
+            '--level "x": expected a whole number',
+        ),
+        (
+            [*TWO, *RULE, "--resolution=8", "--blend-width=x", *GRID],
+            '--blend-width "x": expected a',
+        ),
+        (
+            [*TWO, *RULE, "--resolution=8", "--blend-width=nan", *GRID],
+            "--blend-width nan: expected",
+        ),
         ([*TWO, "art-2.safetensors", *RULE, "--resolution", "8", *GRID], "two networks"),
         ([*TWO, "--rule", "other", *GRID], "expected pinkney"),
         (["base.safetensors", "--swap", "8", *GRID], "alone is no blend"),

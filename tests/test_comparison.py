@@ -10,7 +10,8 @@ import torch
 
 from animix.checkpoints.load import load_network
 from animix.comparison import Compared, Comparing, find_others, trained_kimg
-from animix.errors import NetworkError, OptionError
+from animix.errors import NetworkError, OptionError, RenderError
+from animix.networks.network import Network
 from animix.networks.recognize import network_of
 from animix.tables import WIDTH
 from tests.tiny import relative_of, tiny_stylegan3, tiny_tensors, write_tensors, write_tiny
@@ -94,6 +95,46 @@ def test_one_network_is_told_layer_by_layer(folder):
 
 
 @pytest.mark.parametrize(
+    ("clamp", "taps", "told"),
+    [
+        ("256", None, "the clamp of activations: none and ±256; a blend uses the base's"),
+        ("none", [1.0, 2.0, 2.0, 1.0], "the filter that resamples; a blend uses the base's"),
+        ("none", [1.0, 3.0, 3.0, 1.0], None),
+    ],
+)
+def test_networks_that_compute_in_other_ways_are_warned_of(folder, clamp, taps, told):
+    tensors, metadata = tiny_tensors()
+    if taps:
+        tensors["synthesis.b4.resample_filter"] = torch.tensor(taps) / sum(taps)
+    write_tensors(folder / "odd.safetensors", tensors, {**metadata, "conv_clamp": clamp})
+    comparison = compare("odd")
+    assert comparison.others[0].warnings == ((told,) if told else ())
+    assert not told or f"    {told}" in comparison.lines()
+
+
+@pytest.mark.parametrize("calls", [0, 1])
+def test_a_device_without_memory_ends_it_with_a_reason(folder, monkeypatch, calls):
+    to = Network.to
+
+    def full(network, device):
+        nonlocal calls
+        calls -= 1
+        if calls < 0:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 8.00 GiB")
+        return to(network, device)
+
+    monkeypatch.setattr(Network, "to", full)
+    with pytest.raises(RenderError, match="cpu: out of memory; use a machine with more"):
+        compare("run-1")
+
+
+def test_memory_that_runs_out_while_painting_ends_it_with_a_reason(folder, monkeypatch):
+    monkeypatch.setattr("animix.drift.Measuring.add_seed", lambda *_: torch.empty(1 << 50))
+    with pytest.raises(RenderError, match="out of memory"):
+        compare("run-1")
+
+
+@pytest.mark.parametrize(
     ("name", "reason"),
     [
         ("big", "pictures of 32 px"),
@@ -152,9 +193,42 @@ def test_machines_get_numbers_that_json_knows(folder):
 def test_files_that_are_not_there_are_errors(folder):
     with pytest.raises(OptionError, match=r"gone-\*\.safetensors: there is no such file"):
         find_others(["gone-*.safetensors"])
+
+
+def test_a_bad_file_does_not_stop_the_others(folder):
     (folder / "run-1.safetensors").write_bytes(b"broken")
-    with pytest.raises(NetworkError, match=r"run-1\.safetensors"):
-        compare("run-1")
+    files = find_others(["run-*.safetensors"])
+    comparing = Comparing(Path("base.safetensors"), files, (1, 2), torch.device("cpu"))
+    assert [step.done for step in comparing.measure()] == [2, 3, 4, 5, 6]
+    assert [other.name for other in comparing.comparison.others] == ["run-2", "run-10"]
+    ((file, error),) = comparing.failed
+    assert file.name == "run-1.safetensors"
+    assert "run-1.safetensors" in str(error)
+
+
+def test_a_network_that_overflows_is_named(folder):
+    tensors, metadata = tiny_tensors()
+    for part in ("synthesis.", "mapping."):
+        huge = {n: t * (1e30 if n.startswith(part) else 1) for n, t in tensors.items()}
+        write_tensors(folder / f"{part}safetensors", huge, metadata)
+    files = find_others(["synthesis.safetensors", "run-1.safetensors"])
+    comparing = Comparing(Path("base.safetensors"), files, (1,), torch.device("cpu"))
+    list(comparing.measure())
+    assert [other.name for other in comparing.comparison.others] == ["run-1"]
+    ((_, error),) = comparing.failed
+    assert str(error) == "synthesis.safetensors: it makes no picture: its numbers overflow"
+    for name in ("synthesis.safetensors", "mapping.safetensors"):
+        comparing = Comparing(Path(name), files, (1,), torch.device("cpu"))
+        with pytest.raises(NetworkError, match=f"^{name} makes no picture: its numbers overflow"):
+            list(comparing.measure())
+
+
+def test_a_refusal_names_the_file_that_is_refused(folder):
+    (folder / "other").mkdir()
+    write_tiny(folder / "other" / "base.safetensors", img_resolution=32)
+    assert (
+        'the base and "base.safetensors" can\'t be mixed' in compare("other/base").others[0].refusal
+    )
 
 
 def test_nothing_is_told_before_it_is_measured():

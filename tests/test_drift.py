@@ -5,6 +5,7 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 import torch
+from torch.overrides import TorchFunctionMode
 
 from animix.drift import Measuring, bands_of
 from animix.latents import z_of_seed
@@ -133,3 +134,36 @@ def test_bands_add_up_and_are_orthogonal(side, seed):
     assert torch.allclose(whole, picture)
     squares = sum(float(band.square().mean()) for _, band in bands)
     assert squares == pytest.approx(float(picture.square().mean()))
+
+
+class NoFloat64(TorchFunctionMode):
+    """Fails where a device would have to make float64 numbers, which not every device can."""
+
+    def __init__(self):
+        super().__init__()
+        self.on_the_cpu = []
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        if func is torch.Tensor.cpu:
+            result = result.detach()  # another one, though it was there already
+            self.on_the_cpu.append(result)
+        elif isinstance(result, torch.Tensor) and result.dtype == torch.float64:
+            assert any(arg is known for arg in args for known in self.on_the_cpu), func
+            self.on_the_cpu.append(result)
+        return result
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+def test_no_device_has_to_have_float64(kind):
+    base, other = family(kind)
+    expected = drift_of(base, other)
+    with NoFloat64():
+        assert drift_of(base, other) == expected
+        with pytest.raises(AssertionError):
+            base.tensors["mapping.w_avg"].double()
+
+
+def test_networks_of_very_many_classes_are_measured():
+    base, other = family(c_dim=500_000, w_dim=4, img_resolution=4)
+    assert drift_of(base, other, seeds=[1]).mapping.w > 0

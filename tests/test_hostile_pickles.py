@@ -12,8 +12,10 @@ import pickle
 import struct
 import time
 import zipfile
+from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -22,6 +24,8 @@ from animix.checkpoints.nvidia_modules import MODULE
 from animix.errors import NetworkError
 from tests.memory import little_memory
 from tests.nvidia_files import storage_bytes
+from tests.tensorflow_files import generator, published_modules
+from tests.tiny import tiny_tensors
 
 SECONDS, BYTES = 1, 200 << 20
 """What refusing a hostile file may take, beyond what the process has already."""
@@ -349,6 +353,30 @@ def safetensors_of(header: dict, length: int | None = None) -> bytes:
     return struct.pack("<Q", len(content) if length is None else length) + content
 
 
+def tensorflow(arguments: dict, **variables) -> bytes:
+    tensors, _ = tiny_tensors(img_resolution=8, channels=2, w_dim=4)
+    with published_modules():
+        return pickle.dumps(generator(tensors, arguments, **variables), 4)
+
+
+def shares_an_array() -> bytes:
+    shared = np.zeros((1, 1, 512, 512), np.float32)
+    return tensorflow({}, synthesis={f"noise{i}": shared for i in range(1000)})
+
+
+def deep_mapping(depth: int, width: int, between: int | None = None) -> bytes:
+    """A state dict without average w, whose mapping goes through so many layers."""
+    tensors, _ = tiny_tensors(img_resolution=4, channels=1, w_dim=width, num_mapping_layers=1)
+    del tensors["mapping.w_avg"]
+    widths = [width] + [between or width] * (depth - 1) + [width]
+    for index, (inputs, outputs) in enumerate(pairwise(widths)):
+        tensors[f"mapping.fc{index}.weight"] = torch.zeros(outputs, inputs)
+        tensors[f"mapping.fc{index}.bias"] = torch.zeros(outputs)
+    buffer = io.BytesIO()
+    torch.save(tensors, buffer)
+    return buffer.getvalue()
+
+
 TERABYTES = {"dtype": "F32", "shape": [1 << 20, 1 << 20], "data_offsets": [0, 1 << 42]}
 
 FILES = {
@@ -381,6 +409,36 @@ FILES = {
     "a header that is longer than the file": (
         lambda: safetensors_of({}, 1 << 22),
         "damaged|cut short",
+    ),
+    "thousands of tensors": (
+        lambda: safetensors_of(
+            {
+                f"synthesis.{i}": {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}
+                for i in range(50_000)
+            }
+        ),
+        "more than 4000 tensors",
+    ),
+    "a filter that is multiplied with itself": (
+        lambda: tensorflow({"resample_kernel": np.ones(15_000, np.int8)}),
+        "resample_kernel has not 1 to 16 taps",
+    ),
+    "a filter of many taps": (
+        lambda: tensorflow({"resample_kernel": [1] * 100_000}),
+        "no list of at most 16 numbers",
+    ),
+    "variables that share their bytes": (shares_an_array, "more bytes than the file has left"),
+    "a deep mapping whose average is to be estimated": (
+        lambda: deep_mapping(1950, 92),
+        "its mapping has 1950 layers, expected at most 64",
+    ),
+    "a large mapping whose average is to be estimated": (
+        lambda: deep_mapping(64, 260),
+        "the mapping is too large to estimate it",
+    ),
+    "a wide mapping whose average is to be estimated": (
+        lambda: deep_mapping(2, 4, between=500_000),
+        "the mapping is too large to estimate it",
     ),
     "a tensor of terabytes": (
         lambda: safetensors_of({"synthesis.b4.const": TERABYTES}),

@@ -34,8 +34,10 @@ def test_a_pickle_and_stylegan3_are_told_by_name(tmp_path):
     assert inspect_checkpoint(pickle).format == "NVIDIA PyTorch pickle"
     assert inspect_checkpoint(pickle).conv_clamp == 256
     write_tensors(tmp_path / "t.safetensors", *tiny_stylegan3())
+    write_tensors(tmp_path / "r.safetensors", *tiny_stylegan3(use_radial_filters=True))
     third = inspect_checkpoint(tmp_path / "t.safetensors")
-    assert third.architecture in ("StyleGAN3-T", "StyleGAN3-R")
+    assert third.architecture == "StyleGAN3-T"
+    assert inspect_checkpoint(tmp_path / "r.safetensors").architecture == "StyleGAN3-R"
     assert third.num_noise_layers == 0
     assert third.parts[0].layers[0] == "input"
     assert third.parts[-1].channels[-1] == 3

@@ -46,10 +46,11 @@ def test_handlers_are_back_after_an_error_too():
     assert [signal.getsignal(number) for number in ENDINGS] == before
 
 
-def test_an_error_in_the_block_is_told_before_the_interruption():
-    with pytest.raises(ZeroDivisionError), uninterrupted():
+def test_an_interruption_is_not_lost_in_an_error_of_the_block():
+    with pytest.raises(KeyboardInterrupt) as caught, uninterrupted():
         send(signal.SIGINT)
         raise ZeroDivisionError
+    assert isinstance(caught.value.__context__, ZeroDivisionError)
 
 
 def test_other_threads_are_left_alone():

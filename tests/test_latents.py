@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from animix.errors import LatentError
-from animix.latents import KeyPath, load_latent, slerp, spline, straight, z_of_seed
+from animix.latents import KeyPath, load_latent, one_hot, slerp, spline, straight, z_of_seed
 from animix.networks.facts import Layer, NetworkFacts
 from tests.memory import little_memory
 
@@ -45,6 +45,14 @@ def walk(key_times, times, period):
 
 def test_a_seed_is_everybodys_seed():
     assert z_of_seed(3, 512)[0, :3] == pytest.approx([1.78862847, 0.43650985, 0.09649747])
+
+
+def test_a_label_takes_no_more_memory_than_it_has_numbers():
+    with little_memory():
+        label = one_hot(499_999, 500_000)
+    assert (label.shape, label.dtype) == ((1, 500_000), np.float32)
+    assert label.argmax() == 499_999
+    assert label.sum() == 1
 
 
 times_of_keys = st.lists(st.integers(1, 40), min_size=1, max_size=8).map(np.cumsum)

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from animix.checkpoints.numpy_data import NUMPY, array_of, is_array
-from animix.checkpoints.pickle_data import Name, Record, read_pickle, read_span
+from animix.checkpoints.pickle_data import Name, Record, read_pickle
+from animix.checkpoints.pickle_tape import read_span
 from animix.errors import NetworkError
 
 

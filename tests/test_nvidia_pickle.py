@@ -13,19 +13,21 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from animix.checkpoints.bounds import Room
 from animix.checkpoints.load import load_network
 from animix.checkpoints.nvidia_modules import read_snapshot
 from animix.checkpoints.nvidia_pickle import read_tensors
 from animix.checkpoints.nvidia_settings import metadata_of
 from animix.checkpoints.pickle_data import Record, read_pickle
 from animix.errors import NetworkError
+from animix.networks.recognize import network_of
 from tests.nvidia_files import (
     network_module,
     published_modules,
     storage_bytes,
     write_nvidia_pickle,
 )
-from tests.tiny import tiny_tensors
+from tests.tiny import tiny_stylegan3, tiny_tensors
 
 SMALL = {"img_resolution": 8, "channels": 2, "w_dim": 4}
 BIAS = "synthesis.b8.conv0.bias"
@@ -110,6 +112,33 @@ def test_stylegan3_tells_its_synthesis_networks_arguments():
     }.items() <= metadata.items()
 
 
+@pytest.mark.parametrize("half", ["", "synthesis"])
+@pytest.mark.parametrize(
+    "tiny",
+    [
+        {"conv_kernel": 1, "margin_size": 3, "num_critical": 0},
+        {"margin_size": 6, "num_critical": 2, "num_layers": 5, "first_cutoff": 1.5},
+    ],
+)
+def test_stylegan3_r_paints_as_the_network_of_its_tensors(tmp_path, tiny, half):
+    tiny = {"use_radial_filters": True} | tiny
+    tensors, metadata = tiny_stylegan3(filters=True, channels=4, **tiny)
+    expected = network_of(tensors, metadata)
+    assert expected.facts.architecture == "config-r"
+    known = {"num_layers": 4, "num_critical": 1, "margin_size": 2} | tiny
+    # Of a network, its arguments hold those of both halves; each half also keeps its own.
+    states = {
+        "": {"_init_kwargs": {"synthesis_kwargs": known}},
+        "synthesis": {"_init_kwargs": {"img_resolution": 16, **known}},
+    }
+    path = write_nvidia_pickle(tmp_path / "a.pkl", tensors, states={half: states[half]})
+    network = load_network(path)
+    assert network.facts.plan == expected.facts.plan
+    assert network.facts.architecture == "config-r"
+    ws = np.random.RandomState(0).randn(2, network.num_ws, network.w_dim)
+    assert torch.equal(network.synthesis(ws), expected.synthesis(ws))
+
+
 def test_floating_point_settings_lose_nothing(tmp_path):
     states = {
         "": {"_init_kwargs": {"mapping_kwargs": {"num_layers": 2}, "last_stopband_rel": 2**0.3}},
@@ -173,7 +202,7 @@ def test_only_the_averages_storages_are_read_and_each_once(tmp_path):
     others = {"G": small_tensors(seed=1), "D": small_tensors(seed=2)}
     path = write_nvidia_pickle(tmp_path / "a.pkl", tensors, others=others)
     file = Recording(path.read_bytes())
-    found = read_tensors(file, read_snapshot(file))
+    found = read_tensors(file, read_snapshot(file), Room.of(path))
     assert all(torch.equal(found[name], tensor) for name, tensor in tensors.items())
     assert sum(size for _, size in file.filled) == sum(t.nbytes for t in tensors.values())
     content = file.getvalue()

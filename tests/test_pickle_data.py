@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from animix.checkpoints.pickle_data import MAX_LITERAL, Span, Tape, read_pickle, read_span
+from animix.checkpoints.pickle_data import read_pickle
+from animix.checkpoints.pickle_tape import MAX_LITERAL, Span, Tape, read_span
 from animix.errors import NetworkError
 
 LONG = bytes(range(256)) * 8

@@ -89,7 +89,10 @@ def test_other_networks_are_refused():
     low, high = pair()
     with pytest.raises(BlendError, match="can't be mixed"):
         pinkney_blend(low, network_of(*tiny_tensors()), 8)
-    with pytest.raises(BlendError, match="expected a number"):
-        pinkney_blend(low, high, 8, 0, math.nan)
+    for width in (math.nan, math.inf, -1.0):
+        with pytest.raises(
+            OptionError, match=f"--blend-width {width:g}: expected a number above 0"
+        ):
+            pinkney_blend(low, high, 8, 0, width)
     with pytest.raises(OptionError, match="is for StyleGAN2"):
         pinkney_shares(network_of(*tiny_stylegan3()), 16)

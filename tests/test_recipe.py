@@ -126,12 +126,78 @@ def test_networks_without_a_common_ancestor_are_noted(folder):
     assert blend_files(files(folder, "faces-1", "art-1"), [Laid()]).notes == ()
 
 
+@pytest.mark.parametrize(
+    ("clamp", "taps", "told"),
+    [
+        ("256", None, "faces-1 and odd differ in the clamp of activations: none and ±256; "),
+        ("none", [1.0, 2.0, 2.0, 1.0], "faces-1 and odd differ in the filter that resamples; "),
+        ("none", [1.0, 3.0, 3.0, 1.0], None),
+    ],
+)
+def test_networks_that_compute_in_other_ways_are_noted(folder, clamp, taps, told):
+    tensors, metadata = tiny_tensors()
+    if taps:
+        tensors["synthesis.b4.resample_filter"] = torch.tensor(taps) / sum(taps)
+    write_tensors(folder / "odd.safetensors", tensors, {**metadata, "conv_clamp": clamp})
+    notes = blend_files(files(folder, "faces-1", "odd"), [Laid()]).notes
+    assert notes == ((f"{told}the first one's is used",) if told else ())
+
+
+def test_a_moment_has_the_mapping_of_its_timeline_and_says_no_other(folder):
+    deep, metadata = tiny_tensors(num_mapping_layers=4)
+    write_tensors(folder / "ink.safetensors", relative_of(deep), metadata)
+    blended = blend_moment(folder / "reel.yaml", "0.5s")
+    mappings = [note for note in blended.notes if "mapping" in note]
+    assert mappings
+    assert all(note.startswith("ink and ") for note in mappings)
+    animix.save_network(blended.network, folder / "new.safetensors")
+    found = animix.load_network(folder / "new.safetensors")
+    assert found.facts == blended.network.facts
+    assert {parent.facts.num_parameters for _, parent in blended.parents} == {
+        found.facts.num_parameters
+    }
+
+
+def test_a_blend_of_blends_names_each_licence_once(folder):
+    mixed = blend_files(files(folder, "faces-1", "art-1"), [Laid(alpha=0.5)]).network
+    animix.save_network(mixed, folder / "mixed.safetensors")
+    again = blend_files(files(folder, "faces-1", "mixed", "ink"), [Laid(alpha=0.5)] * 2).network
+    assert again.metadata["licence"] == "CC-BY + CC0"
+
+
+def test_the_same_file_twice_has_two_names(folder):
+    blended = blend_files(files(folder, "ink", "ink"), [Laid()])
+    path = str(folder / "ink.safetensors")
+    assert [name for name, _ in blended.parents] == [path, f"{path} (2)"]
+
+
+def test_a_blend_whose_magnitudes_vanish_is_refused(folder):
+    tensors, metadata = tiny_stylegan3()
+    for name, factor in (("a", 1), ("b", 0.5)):
+        child = {n: t * factor if "magnitude" in n else t for n, t in tensors.items()}
+        child = {n: t.abs() + 0.1 if "magnitude" in n else t for n, t in child.items()}
+        write_tensors(folder / f"{name}.safetensors", child, metadata)
+    with pytest.raises(BlendError, match=r"nearer to 0"):
+        blend_files(files(folder, "a", "b"), [Laid(alpha=1e4)])
+
+
+def test_a_blend_that_could_not_be_read_again_is_refused_whatever_made_it(folder):
+    low = animix.load_network(folder / "faces-1.safetensors")
+    broken = low.with_tensors({"synthesis.b8.conv0.bias": torch.full((8,), torch.inf)})
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        pytest.raises(BlendError, match=r"overflow or vanish .* alpha nearer to 0"),
+    ):
+        patch.setattr("animix.recipe.pinkney_blend", lambda *_: broken)
+        blend_by_pinkney(files(folder, "faces-1", "art-1"), 8)
+
+
 def test_a_blend_that_overflows_is_refused(folder):
     for name in ("faces-1", "art-1"):
         network = animix.load_network(folder / f"{name}.safetensors")
         huge = {n: 1e30 * t for n, t in network.tensors.items() if n.startswith("synthesis.")}
         animix.save_network(network.with_tensors(huge), folder / f"{name}.safetensors")
-    with pytest.raises(BlendError, match="overflow"):
+    with pytest.raises(BlendError, match="nearer to 0"):
         blend_files(files(folder, "faces-1", "art-1"), [Laid(alpha=1e9)])
 
 
@@ -148,6 +214,7 @@ def test_networks_that_do_not_fit_are_named(folder):
 def test_an_option_counts_for_all_or_for_one_overlay_each():
     assert read_laid(2) == [Laid(), Laid()]
     assert read_laid(2, swap=["32"]) == [Laid(swap=32.0)] * 2
+    assert read_laid(1, swap=[" 32 "]) == [Laid(swap=32.0)]
     laid = read_laid(2, swap=["45.5", "none"], take=["low"], width=["2"])
     assert laid == [
         Laid(swap=45.5, take="low", width=2.0),
@@ -158,13 +225,15 @@ def test_an_option_counts_for_all_or_for_one_overlay_each():
 @pytest.mark.parametrize(
     ("texts", "message"),
     [
-        ({"swap": ["8", "8", "8"]}, "--swap is given 3 times, and 2 lie over the base"),
+        ({"swap": ["8", "8", "8"]}, "--swap is given 3 times, and 2 networks lie over the base"),
         ({"swap": ["3"]}, "--swap can't be 3: the least is 4"),
         ({"swap": ["al"]}, 'did you mean "all"'),
         ({"alpha": ["nan"]}, "--alpha"),
         ({"alpha": ["50%"]}, "write 0.5"),
         ({"width": ["0"]}, "--width can't be 0"),
         ({"take": ["up"]}, "--take up: expected high or low"),
+        ({"take": ["low"], "alpha": ["1"]}, "--take needs a swap level"),
+        ({"width": ["3"]}, "--width needs a swap level"),
     ],
 )
 def test_values_that_are_none_are_refused(texts, message):

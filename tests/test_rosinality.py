@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -171,7 +172,7 @@ REFUSED = {
     ),
     "too few dimensions": (changed(input__input=torch.tensor(1.0)), "which is not the layout"),
     "an axis of none": (
-        changed(input__input=torch.ones(0, 2, 4, 4)),
+        changed(input__input=torch.ones(1, 2, 4, 4)[:0]),
         "input.input is 0×2×4×4, which",
     ),
     "other channels": (
@@ -226,7 +227,7 @@ def test_numbers_that_many_tensors_share_are_not_copied_for_ever(tmp_path):
     shared = torch.zeros(500, 500)
     layers = {f"style.{i}.{part}": shared for i in range(1, 60) for part in ("weight", "bias")}
     path = write_torch(tmp_path / "a.pt", STATE | layers)
-    with pytest.raises(NetworkError, match="take more than it holds"):
+    with pytest.raises(NetworkError, match="take more than the file holds"):
         load_network(path)
 
 
@@ -327,7 +328,7 @@ def test_where_nothing_can_be_written_is_told(tmp_path):
         ({"architecture": "orig"}, "its architecture is orig"),
         ({"c_dim": 2}, "it is conditional"),
         ({"z_dim": 6}, "mapping.fc0 is 8×6, rosinality's layers are all as wide as w (8)"),
-        ({"channels": 4}, "it has 4 channels at 4 px, rosinality's Generator 512"),
+        ({"channels": 4}, "b4.const has 4 channels, that of rosinality's Generator 512"),
     ],
 )
 def test_what_its_generator_cannot_be_is_refused_by_name(tmp_path, tiny, message):
@@ -336,3 +337,20 @@ def test_what_its_generator_cannot_be_is_refused_by_name(tmp_path, tiny, message
     with pytest.raises(OptionError, match=re.escape(message)):
         write_rosinality(network, path)
     assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"synthesis.b4.const": (300, 4, 4)}, "b4.const has 300 channels, .* 512"),
+        ({"synthesis.b8.conv0.weight": (300, 512, 3, 3)}, "b8.conv0.weight has 300×512 .* 512×512"),
+        ({"synthesis.b8.conv1.weight": (512, 300, 3, 3)}, "b8.conv1.weight has 512×300 .* 512×512"),
+        ({"synthesis.b4.conv1.weight": (256, 512, 3, 3)}, "b4.conv1.weight has 256×512 .* 512×512"),
+    ],
+)
+def test_every_layers_channels_must_be_those_of_its_generator(tmp_path, changes, message):
+    network = published(tmp_path)
+    tensors = {name: torch.zeros(shape) for name, shape in changes.items()}
+    network = replace(network, tensors={**network.tensors, **tensors})
+    with pytest.raises(OptionError, match=message):
+        write_rosinality(network, tmp_path / "b.pt")

@@ -9,9 +9,12 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from safetensors import safe_open
 
 from animix.checkpoints.load import load_network
+from animix.checkpoints.safetensors import write_safetensors
 from animix.errors import NetworkError
+from animix.networks.recognize import network_of
 from tests.tiny import tiny_tensors, write_tensors, write_tiny
 
 DEMO = Path(__file__).parents[1] / "animix" / "demo"
@@ -27,7 +30,7 @@ def test_sizes_and_architecture_are_read_from_the_tensors(tmp_path, architecture
     assert (network.img_resolution, network.num_ws) == (16, 6)
     assert (network.z_dim, network.w_dim, network.c_dim) == (12, 16, c_dim)
     assert facts.conv_clamp is None
-    assert network.metadata == {"parent": "none"}
+    assert network.metadata == {"parent": "none", "source_format": "safetensors"}
     for name, tensor in tensors.items():
         assert torch.equal(network.tensors[name], tensor)
 
@@ -95,7 +98,6 @@ CONV = "synthesis.b8.conv0"
         (without("synthesis.b4.const"), "holds no generator of an arch"),
         (without(f"{CONV}.weight"), "b8.conv0.weight is missing"),
         (without(f"{CONV}.bias"), "b8.conv0.bias is missing, expected with shape 8$"),
-        (without("mapping.w_avg"), "mapping.w_avg is missing"),
         (without("mapping.fc0.weight"), "mapping.fc0.weight is missing"),
         (without(f"{CONV}.noise_const"), "noise_const is missing, expected with"),
         (without(f"{CONV}.noise_strength"), "noise_strength is missing, expected with"),
@@ -219,3 +221,64 @@ def test_a_damaged_byte_or_a_cut_never_ends_in_anything_but_an_error_of_ours(tmp
         assert str(exc).startswith(str(path))
     else:
         assert network.img_resolution == 8
+
+
+def test_the_same_network_gives_the_same_bytes(tmp_path):
+    tensors, metadata = tiny_tensors()
+    said = metadata | {f"key {number}": "told" for number in range(20)}
+    turned = dict(reversed(tensors.items()))
+    write_safetensors(network_of(tensors, said), tmp_path / "a.safetensors")
+    content = (tmp_path / "a.safetensors").read_bytes()
+    for others in (tensors, turned):
+        again = dict(reversed(said.items()))
+        write_safetensors(network_of(others, again), tmp_path / "b.safetensors")
+        assert (tmp_path / "b.safetensors").read_bytes() == content
+
+
+def test_a_written_file_is_what_the_library_reads(tmp_path):
+    tensors, metadata = tiny_tensors(c_dim=3)
+    tensors["synthesis.b8.conv0.weight"] = tensors["synthesis.b8.conv0.weight"].transpose(0, 1)
+    write_safetensors(network_of(tensors, metadata | {"☃": "é"}), tmp_path / "a.safetensors")
+    with safe_open(tmp_path / "a.safetensors", "pt") as file:
+        assert file.metadata()["☃"] == "é"
+        assert set(file.keys()) == set(tensors)
+        for name, tensor in tensors.items():
+            assert torch.equal(file.get_tensor(name), tensor)
+    content = (tmp_path / "a.safetensors").read_bytes()
+    assert int.from_bytes(content[:8], "little") % 8 == 0
+
+
+@pytest.mark.parametrize("name", ["\udcff.safetensors", "n\udce9e", "é ☃.safetensors"])
+def test_a_name_that_is_no_utf_8_is_one_as_well(tmp_path, name):
+    network = network_of(*tiny_tensors())
+    write_safetensors(network, tmp_path / name)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    found = load_network(tmp_path / name)
+    assert all(torch.equal(found.tensors[n], t) for n, t in network.tensors.items())
+    (tmp_path / name).write_bytes(header(ENTRY[:-3]))
+    with pytest.raises(NetworkError, match="damaged"):
+        load_network(tmp_path / name)
+
+
+SIZES = {"img_resolution": 16, "z_dim": 12, "w_dim": 16, "c_dim": 3}
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_metadata_that_contradict_the_tensors_are_refused(tmp_path, name):
+    tensors, metadata = tiny_tensors(z_dim=12, c_dim=3)
+    path = write_tensors(tmp_path / "a.safetensors", tensors, metadata)
+    assert getattr(load_network(path), name) == SIZES[name]
+    write_tensors(path, tensors, metadata | {name: "64"})
+    with pytest.raises(NetworkError, match=rf"metadata {name} is '64', .* with {SIZES[name]}$"):
+        load_network(path)
+    write_tensors(path, tensors, metadata | {name: "large"})
+    with pytest.raises(NetworkError, match=f"metadata {name} is 'large', expected a number"):
+        load_network(path)
+
+
+def test_what_is_written_says_the_sizes_of_its_tensors(tmp_path):
+    tensors, metadata = tiny_tensors(z_dim=12)
+    stale = dict.fromkeys(SIZES, "64")
+    write_safetensors(network_of(tensors, metadata | stale), tmp_path / "a.safetensors")
+    found = load_network(tmp_path / "a.safetensors").metadata
+    assert {name: found[name] for name in SIZES} == {name: metadata[name] for name in SIZES}

@@ -1,5 +1,8 @@
 """Networks are saved so that they come back bit for bit, or not at all."""
 
+import contextlib
+import os
+import resource
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +13,7 @@ import torch
 import animix
 from animix.checkpoints.load import format_of, load_network
 from animix.errors import AnimixError, NetworkError, OptionError
+from animix.networks.blend import with_mapping
 from animix.networks.recognize import network_of
 from tests.nvidia_files import write_nvidia_pickle
 from tests.tiny import relative_of, tiny_stylegan3, tiny_tensors
@@ -53,7 +57,10 @@ def test_metadata_stay_and_tell_what_the_file_was_before(tmp_path):
     assert found["licence"] == "CC0-1.0"
     assert found["strange"] == "? ☃"
     assert found["converted_from"] == "rosinality .pt"
-    assert "source_format" not in found
+    assert found["source_format"] == "safetensors"
+    # It still tells so when it has been read and written again.
+    animix.save_network(load_network(tmp_path / "a.safetensors"), tmp_path / "b.safetensors")
+    assert load_network(tmp_path / "b.safetensors").metadata == found
 
 
 def test_tensors_that_share_their_numbers_are_written(tmp_path):
@@ -73,7 +80,7 @@ def test_a_pt_is_read_back(tmp_path):
 
 
 def test_a_network_that_a_pt_can_not_express_is_refused(tmp_path):
-    with pytest.raises(OptionError, match="8 channels at 4 px"):
+    with pytest.raises(OptionError, match="const has 8 channels"):
         animix.save_network(network_of(*tiny_tensors()), tmp_path / "a.pt")
     assert list(tmp_path.iterdir()) == []
 
@@ -120,19 +127,61 @@ def test_what_can_not_be_written_is_told_and_leaves_nothing(
     assert {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
 
 
-def test_a_full_disk_leaves_what_stood_there(tmp_path, monkeypatch):
-    network = network_of(*tiny_tensors())
-    target = tmp_path / "a.safetensors"
-    animix.save_network(network, target)
+@contextlib.contextmanager
+def full_disk(max_bytes=4096):
+    """Let no file become larger, which is told as a full disk is."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (max_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pt", ".pkl"])
+def test_a_full_disk_leaves_what_stood_there(tmp_path, suffix):
+    tensors, _ = tiny_tensors(channels=512, img_resolution=4, w_dim=8)
+    original = write_nvidia_pickle(tmp_path / "original.pkl", tensors)
+    network = load_network(original)
+    target, like = tmp_path / f"a{suffix}", original if suffix == ".pkl" else None
+    animix.save_network(network, target, like)
     before = target.read_bytes()
-
-    def full(*_):
-        import safetensors
-
-        raise safetensors.SafetensorError("No space left on device")
-
-    monkeypatch.setattr("animix.checkpoints.safetensors.save_file", full)
-    with pytest.raises(OptionError, match="No space left"):
-        animix.save_network(replace(network, metadata={}), target)
+    names = sorted(path.name for path in tmp_path.iterdir())
+    with full_disk(), pytest.raises(OptionError, match=r"can't be written: .*File too large"):
+        animix.save_network(replace(network, metadata={}), target, like)
     assert target.read_bytes() == before
-    assert [path.name for path in tmp_path.iterdir()] == ["a.safetensors"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == names
+
+
+def test_a_network_with_the_mapping_of_another_is_written_like_it(tmp_path):
+    tensors, _ = tiny_tensors()
+    deep, _ = tiny_tensors(num_mapping_layers=3, seed=1)
+    base = load_network(write_nvidia_pickle(tmp_path / "a.pkl", tensors))
+    other = load_network(write_nvidia_pickle(tmp_path / "b.pkl", deep))
+    network = with_mapping(base, other)
+    animix.save_network(network, tmp_path / "c.pkl", like=tmp_path / "b.pkl")
+    assert_same(network, load_network(tmp_path / "c.pkl"))
+
+
+def test_a_pipe_or_a_file_of_another_format_is_no_original(tmp_path):
+    network = network_of(*tiny_tensors())
+    os.mkfifo(tmp_path / "pipe.pkl")
+    animix.save_network(network, tmp_path / "a.safetensors")
+    for name, message in (
+        ("pipe.pkl", "it is a pipe or a device"),
+        ("a.safetensors", "its format is safetensors, expected NVIDIA's PyTorch pickle"),
+    ):
+        with pytest.raises(NetworkError, match=rf"{name}: {message}"):
+            animix.save_network(network, tmp_path / "b.pkl", like=tmp_path / name)
+
+
+def test_a_network_with_another_mapping_is_written_like_an_original(tmp_path):
+    tensors, _ = tiny_tensors()
+    deep, _ = tiny_tensors(num_mapping_layers=4)
+    like = write_nvidia_pickle(tmp_path / "original.pkl", deep)
+    base = load_network(write_nvidia_pickle(tmp_path / "base.pkl", tensors))
+    network = with_mapping(base, load_network(like))
+    animix.save_network(network, tmp_path / "new.pkl", like=like)
+    found = load_network(tmp_path / "new.pkl")
+    assert_same(network, found)
+    assert found.facts.num_parameters == network.facts.num_parameters

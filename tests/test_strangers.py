@@ -138,6 +138,7 @@ FILES = {
     "rar": (b"Rar!\x1a\x07\0", "a RAR archive"),
     "tar": (tar_file(), "a tar archive: unpack it first"),
     "zip": (zip_file("network.pkl", "readme.txt"), "a zip archive with 2 members, .* unpack it"),
+    "a zip of one": (zip_file("network.pkl"), "a zip archive with 1 member, and"),
     "an empty zip": (zip_file(), "no checkpoint that animix knows"),
     "latents": (numpy_file(True), "NumPy arrays: .* goes into latents:"),
     "a latent": (numpy_file(False), "NumPy numbers: .* goes into latents:"),
@@ -214,7 +215,7 @@ def tensorflow_file(tmp_path):
         ("zip", "it has [0-9,]+ bytes, and a zip archive ends with a list of its members"),
         ("safetensors", "damaged or cut short .* bytes, and its header calls for [0-9,]+"),
         ("pickle", "damaged or cut short; .* a pickle ends with a full stop"),
-        ("old torch", "damaged or cut short"),
+        ("old torch", "damaged or cut short; .* if its source says more"),
     ],
 )
 def test_a_download_that_was_cut_short_is_told_with_its_size(tmp_path, kind, message):
@@ -231,9 +232,27 @@ def test_a_download_that_was_cut_short_is_told_with_its_size(tmp_path, kind, mes
     path.write_bytes(content[: len(content) // 2] + b"\0")
     with pytest.raises(NetworkError, match=message) as caught:
         load_network(path)
-    if kind != "old torch":
-        assert f"it has {len(content) // 2 + 1:,} bytes" in str(caught.value)
-        assert "fetch it again" in str(caught.value)
+    assert str(caught.value).count(f"it has {len(content) // 2 + 1:,} bytes") == 1
+    assert str(caught.value).count("fetch it again") == 1
+
+
+@pytest.mark.parametrize("kind", ["zip", "old torch"])
+@pytest.mark.parametrize("missing", [1, 10, 21])
+def test_the_size_is_told_where_only_the_last_bytes_are_missing(tmp_path, kind, missing):
+    content = torch_file(TENSORS, zipped=kind == "zip")
+    path = tmp_path / "network.pt"
+    path.write_bytes(content[:-missing])
+    with pytest.raises(NetworkError, match=r"fetch it again$") as caught:
+        load_network(path)
+    assert f"it has {len(content) - missing:,} bytes" in str(caught.value)
+
+
+def test_a_zip_archive_with_a_comment_is_whole(tmp_path):
+    path = tmp_path / "network.pt"
+    path.write_bytes(torch_file(TENSORS))
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.comment = b"from a mirror"
+    assert load_network(path).img_resolution == 8
 
 
 HARMLESS = "/data/lora/self_attn/model.diffusion_model/down_blocks/final_linear/raw_mean<{"

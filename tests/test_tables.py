@@ -4,7 +4,7 @@ import hypothesis
 import hypothesis.strategies as st
 import pytest
 
-from animix.tables import count_text, short_path, shown, size_text, table
+from animix.tables import count_text, from_all_along, short_path, shown, size_text, table
 
 
 def test_columns_line_up():
@@ -30,7 +30,15 @@ def test_a_path_is_known_by_its_end():
 
 
 @pytest.mark.parametrize(
-    ("number", "text"), [(9999, "9999"), (10_000, "10 k"), (999_400, "999 k"), (1e6, "1.00 M")]
+    ("number", "text"),
+    [
+        (9999, "9999"),
+        (10_000, "10 k"),
+        (999_400, "999 k"),
+        (999_999, "1.00 M"),
+        (1e6, "1.00 M"),
+        (1e9, "1000.00 M"),
+    ],
 )
 def test_counts(number, text):
     assert count_text(number) == text
@@ -38,7 +46,18 @@ def test_counts(number, text):
 
 @pytest.mark.parametrize(
     ("size", "text"),
-    [(999, "999 bytes"), (1000, "1 kB"), (999_600, "1000 kB"), (3.64e6, "3.64 MB")],
+    [
+        *[(0, "0 bytes"), (1, "1 byte"), (999, "999 bytes"), (1000, "1 kB"), (99_960, "100 kB")],
+        *[(999_400, "999 kB"), (999_600, "1 MB"), (3.64e6, "3.64 MB"), (999_999_999, "1 GB")],
+        *[(4.2e9, "4.2 GB"), (10**13, "10000 GB")],
+    ],
 )
 def test_sizes(size, text):
     assert size_text(size) == text
+
+
+@hypothesis.given(st.lists(st.integers()), st.integers(2, 20))
+def test_some_from_all_along_have_both_ends(items, most):
+    chosen = from_all_along(items, most)
+    assert len(chosen) == min(len(items), most)
+    assert chosen[:1] == items[:1] and chosen[-1:] == items[-1:]

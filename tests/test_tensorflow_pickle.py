@@ -98,7 +98,7 @@ def test_another_learning_rate_is_taken_into_the_weights(tmp_path):
 
 @pytest.mark.parametrize(
     ("kernel", "expected"),
-    [(None, [[0.25, 0.25], [0.25, 0.25]]), ([1, 1], [[0.25, 0.25], [0.25, 0.25]])],
+    [(kernel, [[0.25, 0.25], [0.25, 0.25]]) for kernel in (None, [1, 1], np.ones((2, 2)))],
 )
 def test_another_filter_is_kept(tmp_path, kernel, expected):
     path = written(tmp_path, generator(small_tensors(), {"resample_kernel": kernel}))
@@ -206,7 +206,44 @@ REFUSED = {
     "a strange clamp": (generator(PLAIN, {"conv_clamp": "no"}), "its conv_clamp is not a number"),
     "a strange filter": (
         generator(PLAIN, {"resample_kernel": "no"}),
-        "its resample_kernel is no list of numbers",
+        "its resample_kernel is no list of at most 16 numbers",
+    ),
+    "a filter that is damaged": (
+        generator(PLAIN, {"resample_kernel": np.array(["no", "numbers"])}),
+        "its resample_kernel: it is damaged, or no array of real numbers",
+    ),
+    "a filter of nothing": (generator(PLAIN, {"resample_kernel": []}), "has not 1 to 16 taps"),
+    "a filter of no numbers": (
+        generator(PLAIN, {"resample_kernel": np.zeros(0)}),
+        "resample_kernel has not 1 to 16 taps",
+    ),
+    "a long filter": (
+        generator(PLAIN, {"resample_kernel": np.ones(17)}),
+        "resample_kernel has not 1 to 16 taps",
+    ),
+    "a wide filter": (
+        generator(PLAIN, {"resample_kernel": np.ones((2, 17))}),
+        "resample_kernel has not 1 to 16 taps",
+    ),
+    "a filter of three dimensions": (
+        generator(PLAIN, {"resample_kernel": np.ones((2, 2, 2))}),
+        "resample_kernel has not 1 to 16 taps",
+    ),
+    "taps that are no numbers": (
+        generator(PLAIN, {"resample_kernel": [np.zeros(0), 1]}),
+        "its resample_kernel is not a number",
+    ),
+    "a clamp without number": (
+        generator(PLAIN, {"conv_clamp": np.zeros(0)}),
+        "its conv_clamp is not a number",
+    ),
+    "a clamp of two numbers": (
+        generator(PLAIN, {"conv_clamp": np.ones(2)}),
+        "its conv_clamp is not a number",
+    ),
+    "a learning rate without number": (
+        generator(PLAIN, {"mapping_lrmul": np.zeros((0, 3))}),
+        "its mapping_lrmul is not a number",
     ),
     "a filter of zeros": (generator(PLAIN, {"resample_kernel": [0, 0]}), "no low-pass filter"),
     "a network that grows": (grown(1.5)[1], "it was still growing"),
@@ -214,9 +251,9 @@ REFUSED = {
         generator(PLAIN, synthesis=without(SYNTHESIS, "8x8/Conv1")),
         r"synthesis\.b8\.conv1\.weight is missing",
     ),
-    "a missing average": (
+    "nothing at all": (
         network_record({}, {}, {"mapping": network_record({}), "synthesis": network_record({})}),
-        "no dlatent_avg",
+        "holds no generator",
     ),
     "a kernel of two dimensions": (
         generator(PLAIN, synthesis=SYNTHESIS | {"8x8/Conv1/weight": NUMBERS[None]}),
@@ -225,6 +262,10 @@ REFUSED = {
     "whole numbers": (
         generator(PLAIN, synthesis=SYNTHESIS | {"8x8/Conv1/bias": np.zeros(2, np.int32)}),
         "holds int32 numbers, expected floating point",
+    ),
+    "whole numbers in the mapping": (
+        generator(PLAIN, mapping=MAPPING | {"Dense0/weight": np.ones((4, 4), np.int8)}),
+        "Dense0/weight holds int8 numbers, expected floating point",
     ),
     "texts": (
         generator(PLAIN, synthesis=SYNTHESIS | {"8x8/Conv1/bias": "none"}),

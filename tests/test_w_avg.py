@@ -46,6 +46,8 @@ def test_an_average_that_is_there_stays():
     [
         (lacking(c_dim=2), "mapping.w_avg is missing"),
         (lacking(z_dim=5000), "too large to estimate"),
+        (lacking(w_dim=1449, z_dim=1449), "too large to estimate"),
+        (lacking(num_mapping_layers=65), "its mapping has 65 layers, expected at most 64"),
         ({}, "no generator"),
         ({"mapping.fc0.weight": torch.tensor(1.0)}, "no generator"),
     ],

@@ -15,8 +15,10 @@ START = """# Commands
 
 Written by `tools/commands_page.py` from what each command says with `--help`.
 
-Results go to stdout, progress and errors to stderr. Exit codes: 0 done, 1 a render failed, 2 bad
-input, 130 interrupted. A batch ends with the highest of its items' codes; warnings are 0.
+Results go to stdout, progress and errors to stderr. Exit codes: 0 done, 1 a render failed or what
+was asked for could not be told, 2 bad input, 130 interrupted, 143 and 129 ended by SIGTERM or
+SIGHUP. A batch ends with the highest of its items' codes; warnings are 0. Options and arguments
+that a command does not know are told in words, with `--json` as well.
 """
 
 END = """## What compare measures
@@ -32,11 +34,23 @@ run over all seeds.
 - **pictures differ by**: the root mean square of B's picture minus A's, with black at −1 and white
   at 1, in each band of a pyramid: what a picture of 4×4 blocks shows, what one of 8×8 adds to it,
   and so on. The squares of all bands sum to the square of the whole.
-- **w moved**: √(Σ‖w_B − w_A‖² / Σ‖w_A − w_avg‖²) of the two mappings, without truncation. A blend
-  uses one of them, so it does not see this.
+- **w moved**: √(Σ‖w_B − w_A‖² / Σ‖w_A − w_avg‖²) of the two mappings, without truncation: 100% is
+  as far as the base's own w lie from their average. The average's move, ‖w_avg_B − w_avg_A‖, is
+  told by the same measure. A blend uses one of the mappings, so it does not see this; `–` stands
+  where the two take other inputs.
+
+Of several networks there is one row each: **correlation** and **weights** are the layers' medians,
+**picture** is the difference of whole pictures by the size of the base's, √(Σ‖p_B − p_A‖² /
+Σ‖p_A‖²), where unrelated pictures have about 140%, and **w** is w moved.
 
 A network that can't be blended with the base, or is no relative of it, is an answer: exit code 0,
-and `"blendable"` and `"related"` in `--json`.
+and `"blendable"` and `"related"` in `--json`. One that can't be read or makes no picture is told as
+an error, the others are measured, and the exit code is 2.
+
+## Pinkney's rule
+
+`blend --rule pinkney` computes what `blend_models.py` does. Without `--blend-width`, or with 0, its
+edge is hard, as there; a width above 0 is the scale of the logistic curve, in half blocks.
 """
 
 

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import stat
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from animix.checkpoints.glance import Glance, glance
 from animix.checkpoints.nvidia_pickle import read_nvidia_pickle
 from animix.checkpoints.pickle_data import UnknownName
 from animix.checkpoints.rosinality import is_rosinality, read_rosinality
+from animix.checkpoints.safetensors import NAME as SAFETENSORS
 from animix.checkpoints.safetensors import read_safetensors
-from animix.checkpoints.state_dict import is_torch_file, read_state_dict
+from animix.checkpoints.state_dict import read_state_dict
 from animix.checkpoints.strangers import cut_short, pickled_stranger, stranger
 from animix.checkpoints.tensorflow_pickle import is_tensorflow_pickle, read_tensorflow_pickle
 from animix.errors import NetworkError
-from animix.interruption import uninterrupted
 from animix.networks.network import Network
+from animix.tables import count, shown
+
+MAX_MESSAGE = 1000
+"""Letters; a message names some tensors, and a hostile file could name them at any length."""
 
 MAX_BYTES = 8 << 30
 """The largest published checkpoints take less than 2 GiB."""
@@ -34,11 +39,11 @@ class Format:
 
 
 FORMATS = (
-    Format("safetensors", lambda seen: seen.is_safetensors, read_safetensors),
+    Format(SAFETENSORS, lambda seen: seen.is_safetensors, read_safetensors),
     Format("TensorFlow pickle", is_tensorflow_pickle, read_tensorflow_pickle),
     Format("NVIDIA PyTorch pickle", lambda seen: seen.is_pickle, read_nvidia_pickle),
     Format("rosinality .pt", is_rosinality, read_rosinality),
-    Format("PyTorch state dict", is_torch_file, read_state_dict),
+    Format("PyTorch state dict", lambda seen: seen.is_torch, read_state_dict),
 )
 """What animix reads; a new format is a file with its reader, and a line here.
 
@@ -49,15 +54,18 @@ The first that fits is it, so what is particular stands before what is not.
 def load_network(path: str | Path) -> Network:
     """Read a network, float32 and on the CPU; nothing in the file is ever executed.
 
+    The metadata's ``source_format`` is the name of the file's format.
+
     NetworkError, beginning with the path, says what was found and what was expected.
     """
     path = Path(path)
-    with _told(path):
+    with told(path):
         seen = _glance(path)
+        known = _format(seen)
         try:
-            # What is raised inside a library's compiled code may come out as something else.
-            with uninterrupted():
-                return _format(seen).read(path)
+            network = known.read(path)
+            said = {**network.metadata, "source_format": known.name}
+            return replace(network, metadata=said)
         except UnknownName as exc:
             if meaning := pickled_stranger(exc.name):
                 raise NetworkError(f"it is {meaning} ({exc})") from exc
@@ -65,6 +73,10 @@ def load_network(path: str | Path) -> Network:
         except NetworkError as exc:
             if cut := cut_short(seen):
                 raise NetworkError(f"{exc}; {cut}") from exc
+            if "cut short" in str(exc):  # torch's old format shows it to its reader alone
+                raise NetworkError(
+                    f"{exc}; it has {seen.size:,} bytes: if its source says more, fetch it again"
+                ) from exc
             raise
 
 
@@ -74,17 +86,25 @@ def format_of(path: str | Path) -> Format:
     NetworkError, beginning with the path, says what a file is that is none.
     """
     path = Path(path)
-    with _told(path):
+    with told(path):
         return _format(_glance(path))
 
 
 @contextlib.contextmanager
-def _told(path: Path) -> Iterator[None]:
-    """Let what goes wrong be a NetworkError that begins with the path."""
+def told(path: Path) -> Iterator[None]:
+    """Let what goes wrong be a NetworkError that begins with the path.
+
+    Names out of files stand in messages, which terminals show: letters that steer one become ?.
+    """
     try:
         yield
     except NetworkError as exc:
-        raise NetworkError(f"{path}: {exc}") from exc
+        raise NetworkError(f"{path}: {shown(str(exc), MAX_MESSAGE)}") from exc
+    except FileNotFoundError as exc:
+        if url := re.match("([a-z][a-z0-9+]+):/+", str(path)):
+            called = f"{url[1]}://{str(path)[url.end() :]}"
+            raise NetworkError(f"{called}: animix reads files, no URLs: download it first") from exc
+        raise NetworkError(f"{path}: there is no such file") from exc
     except OSError as exc:
         raise NetworkError(f"{path}: it can't be read ({exc.strerror})") from exc
     except MemoryError as exc:
@@ -94,10 +114,10 @@ def _told(path: Path) -> Iterator[None]:
 def _glance(path: Path) -> Glance:
     try:
         found = path.stat()
-    except FileNotFoundError as exc:
-        raise NetworkError("there is no such file") from exc
     except ValueError as exc:
         raise NetworkError("the path holds a character that no path can hold") from exc
+    if path == Path():
+        raise NetworkError("it is this folder, or the path is empty; expected a checkpoint file")
     if stat.S_ISDIR(found.st_mode):
         raise NetworkError("it is a folder, expected a checkpoint file")
     if not stat.S_ISREG(found.st_mode):
@@ -123,8 +143,8 @@ def _format(seen: Glance) -> Format:
         raise NetworkError("the zip archive is empty or damaged: fetch it again")
     if seen.is_zip:
         raise NetworkError(
-            f"it is a zip archive with {len(seen.members)} members, and not one that torch.save "
-            f"wrote: unpack it first; animix reads {_names()}"
+            f"it is a zip archive with {count(len(seen.members), 'member')}, and not one that "
+            f"torch.save wrote: unpack it first; animix reads {_names()}"
         )
     raise NetworkError(
         f"it is no checkpoint that animix knows (it begins with {seen.head[:12]!r}); animix reads "

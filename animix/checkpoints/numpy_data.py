@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from animix.checkpoints.pickle_data import Record, Span
+from animix.checkpoints.pickle_data import Record
+from animix.checkpoints.pickle_tape import Span
 from animix.errors import NetworkError
 
 _ROOMS = ("numpy.core", "numpy._core")

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
+from animix.checkpoints.bounds import MAX_ENTRIES, MAX_NAME
 from animix.checkpoints.numpy_data import NUMPY
 from animix.checkpoints.pickle_data import TORCH_MAGIC, Record, UnknownName, read_pickle
 from animix.checkpoints.torch_file import PARAMETERS, TENSOR, without_parameter
@@ -22,12 +23,6 @@ ALLOWED = (MODULE, *PARAMETERS, TENSOR, STORAGE, *NUMPY, "torch.Size", "torch.de
 
 KINDS = ("_modules", "_parameters", "_buffers")
 """What a module holds."""
-
-MAX_ENTRIES = 4000
-"""Modules and tensors of a network, ten times as many as the largest published one has."""
-
-MAX_NAME = 200
-"""Letters in a tensor's full name."""
 
 MAX_BYTES = 64
 """Bytes that are read where they stand: NumPy's numbers take 16, the smallest storage some 300."""

@@ -7,20 +7,21 @@ straight from their places in the file.
 from __future__ import annotations
 
 import io
-import os
 from pathlib import Path
 from typing import BinaryIO, TypeGuard
 
 import torch
 from torch import Tensor
 
+from animix.checkpoints.bounds import Room
 from animix.checkpoints.nvidia_modules import STORAGE, Snapshot, read_snapshot
 from animix.checkpoints.nvidia_settings import metadata_of
-from animix.checkpoints.pickle_data import Record, Span, read_span
+from animix.checkpoints.pickle_data import Record
+from animix.checkpoints.pickle_tape import Span, read_span
 from animix.checkpoints.torch_file import FLOATS, Storage, TorchFile, build_tensor, read_old_format
+from animix.checkpoints.w_avg import network_with_w_avg
 from animix.errors import NetworkError
 from animix.networks.network import Network
-from animix.networks.recognize import network_of
 
 STORAGE_STEPS = 64
 """The steps of each of a storage's five pickles, at most; the longest takes about 30."""
@@ -34,7 +35,8 @@ def read_nvidia_pickle(path: Path) -> Network:
     with path.open("rb") as file:
         snapshot = read_snapshot(file)
         metadata = metadata_of(snapshot)
-        return network_of(read_tensors(file, snapshot), metadata)
+        tensors = read_tensors(file, snapshot, Room.of(path))
+    return network_with_w_avg(tensors, metadata)
 
 
 class Storages:
@@ -82,14 +84,12 @@ def _stands_as_bytes(data: Span | bytes) -> TypeGuard[Span]:
     return isinstance(data, Span) and not data.utf8
 
 
-def read_tensors(file: BinaryIO, snapshot: Snapshot) -> dict[str, Tensor]:
+def read_tensors(file: BinaryIO, snapshot: Snapshot, room: Room) -> dict[str, Tensor]:
     """All tensors of a network, float32, each with memory of its own.
 
     NetworkError names the tensor that is damaged, or says that they take more than the file holds.
     """
     storages = Storages(file)
-    # In half precision they take twice as much in memory as in the file.
-    room = 2 * file.seek(0, os.SEEK_END)
     owned: set[int] = set()
     tensors: dict[str, Tensor] = {}
     for name, record in snapshot.stored():
@@ -100,10 +100,7 @@ def read_tensors(file: BinaryIO, snapshot: Snapshot) -> dict[str, Tensor]:
         memory = stored.untyped_storage()
         whole = stored.dtype == torch.float32 and 4 * stored.numel() == memory.nbytes()
         if not whole or not stored.is_contiguous() or memory.data_ptr() in owned:
-            # A file could name the same megabytes ten thousand times.
-            room -= 4 * stored.numel()
-            if room < 0:
-                raise NetworkError("the pickle's tensors take more than the file holds")
+            room.take(4 * stored.numel())
             stored = stored.to(torch.float32, memory_format=torch.contiguous_format, copy=True)
         owned.add(stored.untyped_storage().data_ptr())
         tensors[name] = stored

@@ -12,8 +12,6 @@ from animix.checkpoints.nvidia_modules import Module, Snapshot
 from animix.errors import NetworkError
 from animix.networks.mapping import LR_MULTIPLIER
 
-SOURCE_FORMAT = "NVIDIA PyTorch pickle"
-
 MAX_SETTINGS = 64
 """A published network has about 20."""
 
@@ -37,7 +35,6 @@ def metadata_of(snapshot: Snapshot) -> dict[str, str]:
     metadata = _texts(_arguments(modules))
     metadata["conv_clamp"] = "none" if clamp is None else repr(clamp).removesuffix(".0")
     origin = {
-        "source_format": SOURCE_FORMAT,
         "source_class": modules[""].class_name,
         "source_network": "G (the file has no G_ema)" if snapshot.name == "G" else "",
         "training_set": _training_set(snapshot),

@@ -13,10 +13,8 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from animix.checkpoints.pickle_tape import MAX_LITERAL, Span, Tape, read_span
+from animix.checkpoints.pickle_tape import MAX_LITERAL, Span, Tape
 from animix.errors import NetworkError
-
-__all__ = ["Name", "Record", "Span", "Tape", "UnknownName", "read_pickle", "read_span"]
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,9 @@ import os
 from dataclasses import dataclass
 from typing import BinaryIO
 
+import numpy as np
+import numpy.typing as npt
+
 from animix.errors import NetworkError
 
 MAX_LINE = 4096
@@ -36,15 +39,20 @@ def read_span(file: BinaryIO, span: Span | bytes) -> bytearray:
     if isinstance(span, bytes):
         return bytearray(span)
     raw = bytearray(span.size)
-    file.seek(span.start)
-    if file.readinto(raw) != span.size:  # type: ignore[attr-defined]  # BinaryIO lacks it
-        raise NetworkError("the file was cut short while it was read")
+    fill(raw, file, span.start)
     if not span.utf8:
         return raw
     try:
         return bytearray(raw.decode().encode("latin-1"))
     except UnicodeError as exc:
         raise NetworkError("the pickle has text where it should have bytes") from exc
+
+
+def fill(raw: bytearray | npt.NDArray[np.uint8], file: BinaryIO, start: int) -> None:
+    """Fill memory with the bytes of a file from ``start`` on; NetworkError if it has fewer."""
+    file.seek(start)
+    if file.readinto(raw) != len(raw):  # type: ignore[attr-defined]  # BinaryIO lacks it
+        raise NetworkError("the file was cut short while it was read")
 
 
 class Tape:

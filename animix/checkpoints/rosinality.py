@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from animix.checkpoints.bounds import Room
 from animix.checkpoints.glance import Glance
 from animix.checkpoints.state_dict import (
     ALLOWED,
@@ -26,15 +27,13 @@ from animix.checkpoints.state_dict import (
 from animix.checkpoints.torch_file import open_torch_file
 from animix.checkpoints.w_avg import W_AVG, network_with_w_avg
 from animix.errors import NetworkError, OptionError
+from animix.interruption import uninterrupted
 from animix.networks.facts import show_shape
 from animix.networks.network import Network
-from animix.networks.stylegan2 import DEFAULT_FILTER, resample_filter
+from animix.networks.shapes import MAX_MAPPING_LAYERS, Shape, mapping_depth
+from animix.networks.stylegan2 import is_published_filter, resample_filter
 from animix.networks.stylegan2_layout import MAX_RESOLUTION
 from animix.whole_file import whole_file
-
-NAME = "rosinality .pt"
-
-MAX_DEPTH = 64
 
 NOISE_SEED = 0
 
@@ -123,10 +122,10 @@ def read_rosinality(path: Path) -> Network:
         known = list(pairs(img_resolution, depth))
         kernels = {name for name in records if name.endswith(".kernel")}
         _check_names(records, known, kernels)
-        stored = float32_tensors(file, records, path.stat().st_size)
+        stored = float32_tensors(file, records, Room.of(path))
         average = read_latent_avg(file)
     tensors = {p.name: p.read(stored[p.theirs]) for p in known if p.theirs in stored}
-    settings = {"source_format": NAME, "conv_clamp": "none"}
+    settings = {"conv_clamp": "none"}
     if place == "g":
         settings["network"] = "g, the file has no average of it (g_ema)"
     if average is not None:
@@ -146,8 +145,8 @@ def _size(records: Mapping[str, Any]) -> tuple[int, int]:
     depth = sum(bool(re.fullmatch(r"style\.\d+\.weight", name)) for name in records)
     if len(pictures) > (MAX_RESOLUTION // 8).bit_length():
         raise NetworkError(f"it has {len(pictures)} to_rgbs, more than {MAX_RESOLUTION} px need")
-    if not 0 < depth <= MAX_DEPTH:
-        raise NetworkError(f"its mapping has {depth} layers, expected 1 to {MAX_DEPTH}")
+    if not 0 < depth <= MAX_MAPPING_LAYERS:
+        raise NetworkError(f"its mapping has {depth} layers, expected 1 to {MAX_MAPPING_LAYERS}")
     return 4 << len(pictures), depth
 
 
@@ -175,10 +174,7 @@ def _blur(stored: Mapping[str, Tensor], kernels: set[str]) -> Tensor | None:
         return None
     if any(k.shape != found[0].shape or not torch.allclose(k, found[0]) for k in found):
         raise NetworkError("its blur kernels differ from layer to layer, expected one for all")
-    taps = torch.tensor(DEFAULT_FILTER)
-    published = torch.outer(taps, taps) / taps.sum() ** 2
-    same = found[0].shape == published.shape and torch.allclose(found[0], published)
-    return None if same else found[0]
+    return None if is_published_filter(found[0]) else found[0]
 
 
 def _noise_images(img_resolution: int) -> dict[str, Tensor]:
@@ -199,7 +195,7 @@ def write_rosinality(network: Network, path: Path) -> None:
     for a network that it can't express.
     """
     _check_expressible(network)
-    depth = _depth(network)
+    depth = mapping_depth(network.tensors)
     # A network without noise is one whose noise has no strength.
     state = {
         pair.theirs: pair.write(_tensor_or_zeros(network, pair.name))
@@ -211,11 +207,13 @@ def write_rosinality(network: Network, path: Path) -> None:
         state[f"to_rgbs.{block}.upsample.kernel"] = kernel
     content = {"g_ema": state, "latent_avg": network.tensors[W_AVG]}
     with whole_file(path) as part, part.open("wb") as file:
-        torch.save(_apart(content), file)
-
-
-def _depth(network: Network) -> int:
-    return sum(bool(re.fullmatch(r"mapping\.fc\d+\.weight", name)) for name in network.tensors)
+        try:
+            # What is raised while torch writes comes out of its compiled code as something else.
+            with uninterrupted():
+                torch.save(_apart(content), file)
+        except RuntimeError as exc:
+            reason = exc.__context__ or exc
+            raise OptionError(f"{path} can't be written: {str(reason)[:200]}") from exc
 
 
 def _tensor_or_zeros(network: Network, name: str) -> Tensor:
@@ -229,7 +227,7 @@ def _apart(content: Any) -> Any:
     """The same with tensors that share no memory: a view would be saved with all it views."""
     if isinstance(content, dict):
         return {key: _apart(value) for key, value in content.items()}
-    return content.detach().to("cpu", copy=True).clone(memory_format=torch.contiguous_format)
+    return content.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
 
 
 def _check_expressible(network: Network) -> None:
@@ -252,7 +250,7 @@ def _check_expressible(network: Network) -> None:
 
 
 def _other_mapping(network: Network) -> str | None:
-    for index in range(_depth(network)):
+    for index in range(mapping_depth(network.tensors)):
         shape = tuple(network.tensors[f"mapping.fc{index}.weight"].shape)
         if shape != (network.w_dim, network.w_dim):
             return (
@@ -267,14 +265,25 @@ def _other_channels(network: Network) -> str | None:
     if network.img_resolution > 1024:
         return f"its pictures have {network.img_resolution} px, rosinality's at most 1024"
     multiplier = 1
-    for k in range(2, network.img_resolution.bit_length()):
-        resolution = 2**k
-        channels = network.tensors[f"synthesis.b{resolution}.conv1.weight"].shape[0]
-        if resolution == 64 and channels and channels % 256 == 0:
-            multiplier = channels // 256
-        expected = 512 if resolution <= 32 else 16384 * multiplier // resolution
-        if channels != expected:
+    if network.img_resolution >= 64:
+        multiplier = max(1, len(network.tensors["synthesis.b64.conv1.weight"]) // 256)
+    for name, expected in _channels(network.img_resolution, multiplier):
+        shape = tuple(network.tensors[f"synthesis.{name}"].shape[: len(expected)])
+        if shape != expected:
             return (
-                f"it has {channels} channels at {resolution} px, rosinality's Generator {expected}"
+                f"synthesis.{name} has {show_shape(shape)} channels, that of rosinality's "
+                f"Generator {show_shape(expected)}"
             )
     return None
+
+
+def _channels(img_resolution: int, multiplier: int) -> Iterator[tuple[str, Shape]]:
+    """How many channels each layer of rosinality's Generator puts out and takes in."""
+    inputs = 512
+    yield "b4.const", (inputs,)
+    for resolution in (2**k for k in range(2, img_resolution.bit_length())):
+        outputs = 512 if resolution <= 32 else 16384 * multiplier // resolution
+        if resolution > 4:
+            yield f"b{resolution}.conv0.weight", (outputs, inputs)
+        yield f"b{resolution}.conv1.weight", (outputs, outputs)
+        inputs = outputs

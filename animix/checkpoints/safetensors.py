@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import tempfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import safetensors
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
+from animix.checkpoints.bounds import MAX_ENTRIES, MAX_NAME
 from animix.checkpoints.torch_file import FLOATS
-from animix.errors import NetworkError, OptionError
+from animix.checkpoints.w_avg import network_with_w_avg
+from animix.errors import NetworkError
+from animix.interruption import uninterrupted
 from animix.networks.network import Network
-from animix.networks.recognize import network_of
+from animix.networks.settings import whole
 from animix.whole_file import whole_file
+
+NAME = "safetensors"
+
+FLOAT32 = np.dtype("<f4")
+
+SIZES = ("img_resolution", "z_dim", "w_dim", "c_dim")
+"""Metadata that repeat what the tensors' shapes tell."""
 
 MAX_HEADER = 8 << 20
 """Bytes; a published network's names take 40 KiB, and each takes several times that in memory."""
-
-MAX_NAME = 200
 
 
 def read_safetensors(path: Path) -> Network:
@@ -26,14 +39,30 @@ def read_safetensors(path: Path) -> Network:
     with path.open("rb") as head:
         if int.from_bytes(head.read(8), "little") > MAX_HEADER:
             raise NetworkError("the safetensors file's header is longer than any network's")
+    with _named_in_utf8(path) as name:
+        tensors, metadata = _read(name)
+    network = network_with_w_avg(tensors, metadata)
+    for size in SIZES:
+        if size in metadata and whole(metadata, size) != getattr(network, size):
+            raise NetworkError(
+                f"the metadata {size} is {metadata[size][:40]!r}, but the tensors are those of a "
+                f"network with {getattr(network, size)}"
+            )
+    return network
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The generator's tensors, float32, and the metadata."""
     try:
-        with safetensors.safe_open(path, "pt") as file:
+        with _opened(path) as file:
             metadata = dict(file.metadata() or {})
             # The rest may be an optimizer's, of any size.
             names = [n for n in file.keys() if n.startswith(("mapping.", "synthesis."))]  # noqa: SIM118 (no dict)
             if long := [name for name in names if len(name) > MAX_NAME]:
                 raise NetworkError(f"the tensor {long[0][:40]}… has a name without end")
-            tensors = {name: _float32(name, file.get_tensor(name)) for name in names}
+            if len(names) > MAX_ENTRIES:
+                raise NetworkError(f"the file's network has more than {MAX_ENTRIES} tensors")
+            return {name: _float32(name, _stored(file, name)) for name in names}, metadata
     except (NetworkError, MemoryError):
         raise
     except Exception as exc:  # the library and torch raise whatever they meet
@@ -41,39 +70,73 @@ def read_safetensors(path: Path) -> Network:
             f"the safetensors file is damaged or cut short ({str(exc)[:200]})"
         ) from exc
 
-    return network_of(tensors, metadata)
-
 
 def write_safetensors(network: Network, path: Path) -> None:
     """Write a generator, float32, so that ``read_safetensors`` gives it back bit for bit.
 
-    Its metadata stays; ``source_format``, which this file is no longer of, becomes
-    ``converted_from``.
+    Its metadata stays but for sizes, which are written as the tensors are; the ``source_format``
+    becomes ``converted_from``, unless it is this one. The same network gives the same bytes.
     """
     metadata = {
         "architecture": f"{network.facts.kind}-{network.facts.architecture}",
-        "img_resolution": str(network.img_resolution),
         **network.metadata,
+        **{size: str(getattr(network, size)) for size in SIZES},
         "conv_clamp": str(network.facts.conv_clamp).lower(),
     }
-    if "source_format" in metadata:
-        metadata["converted_from"] = metadata.pop("source_format")
+    source = metadata.pop("source_format", NAME)
+    if source != NAME:
+        metadata["converted_from"] = source
     # What can't be said in UTF-8 must not cost a network.
     texts = {
         key.encode(errors="replace").decode(): text.encode(errors="replace").decode()
         for key, text in metadata.items()
     }
-    # Tensors that share their numbers are refused by the library: each gets its own.
-    tensors = {
-        name: tensor.to("cpu").clone(memory_format=torch.contiguous_format)
-        for name, tensor in network.tensors.items()
-    }
-    with whole_file(path) as part:
-        part.touch()  # an OSError where nothing can be written, which the library words its own way
-        try:
-            save_file(tensors, part, texts)
-        except safetensors.SafetensorError as exc:
-            raise OptionError(f"{path} can't be written: {str(exc)[:200]}") from exc
+    tensors = dict(sorted(network.tensors.items()))
+    with whole_file(path) as part, part.open("wb") as file:
+        file.write(_header(tensors, texts))
+        for tensor in tensors.values():
+            file.write(np.asarray(tensor.detach().cpu(), dtype=FLOAT32).tobytes())
+
+
+def _header(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> bytes:
+    """What a file of float32 tensors begins with: a length, JSON, blanks up to 8 bytes.
+
+    The library's own writer takes metadata in an order that is another each time.
+    """
+    header: dict[str, object] = {"__metadata__": dict(sorted(metadata.items()))}
+    end = 0
+    for name, tensor in tensors.items():
+        start, end = end, end + FLOAT32.itemsize * tensor.numel()
+        header[name] = {"dtype": "F32", "shape": [*tensor.shape], "data_offsets": [start, end]}
+    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text
+
+
+@contextlib.contextmanager
+def _named_in_utf8(path: Path) -> Iterator[Path]:
+    """A path to the same file that the library takes: a link to it where its own is no UTF-8."""
+    if str(path) == str(path).encode(errors="replace").decode():
+        yield path
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        link = Path(folder, "network.safetensors")
+        link.symlink_to(path.resolve())
+        yield link
+
+
+# What is raised inside the library's compiled code may come out as something else.
+
+
+def _opened(path: Path) -> Any:
+    with uninterrupted():
+        return safetensors.safe_open(path, "pt")
+
+
+def _stored(file: Any, name: str) -> Tensor:
+    with uninterrupted():
+        tensor: Tensor = file.get_tensor(name)
+    return tensor
 
 
 def _float32(name: str, tensor: Tensor) -> Tensor:

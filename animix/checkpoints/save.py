@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from animix.checkpoints.nvidia_rewrite import write_like
+from animix.checkpoints.nvidia_rewrite import check_original, write_like
 from animix.checkpoints.rosinality import write_rosinality
 from animix.checkpoints.safetensors import write_safetensors
 from animix.errors import OptionError
@@ -36,7 +36,10 @@ def save_network(network: Network, path: str | Path, like: str | Path | None = N
 
 
 def check_target(path: Path, like: str | Path | None = None) -> None:
-    """Raise OptionError for a name that no network is written under."""
+    """Raise OptionError for a name that no network is written under.
+
+    NetworkError for a file that no .pkl is written ``like``.
+    """
     suffix = path.suffix.lower()
     if suffix == ".pkl" and like is None:
         raise OptionError(
@@ -52,3 +55,4 @@ def check_target(path: Path, like: str | Path | None = None) -> None:
         raise OptionError(f"{path}: what is written like {like} ends in .pkl")
     if os.path.realpath(path) == os.path.realpath(like):
         raise OptionError(f"{path} is the original itself; name another file")
+    check_original(Path(like))

@@ -13,15 +13,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from animix.checkpoints.glance import Glance
+from animix.checkpoints.bounds import MAX_ENTRIES, MAX_NAME, Room
 from animix.checkpoints.numpy_data import NUMPY
 from animix.checkpoints.pickle_data import Record
 from animix.checkpoints.torch_file import PARAMETER, TENSOR, TorchFile, open_torch_file
 from animix.checkpoints.w_avg import W_AVG, network_with_w_avg
 from animix.errors import NetworkError
 from animix.networks.network import Network
-
-NAME = "PyTorch state dict"
 
 BESIDE = ("argparse.Namespace", "pathlib.Path", "pathlib.PosixPath", "torch.device", "torch.Size")
 """Names of what is saved beside weights: options of a training."""
@@ -31,25 +29,16 @@ ALLOWED = (*BESIDE, *NUMPY)
 PLACES = ("G_ema", "g_ema", "state_dict", "G", "g")
 """Under which key of a file a generator's tensors stand, the best one first."""
 
-MAX_NAME = 200
-MAX_ENTRIES = 4000
-"""Tensors of a generator, ten times as many as the largest published one has."""
-
-
-def is_torch_file(seen: Glance) -> bool:
-    """Whether torch.save wrote the file, in either of its formats."""
-    return seen.is_torch
-
 
 def read_state_dict(path: Path) -> Network:
     """Read ``mapping.…`` and ``synthesis.…``; what shapes do not tell is as published."""
     with open_torch_file(path, ALLOWED) as file:
         place, found = find_records(file.content, ("synthesis.b4.const", "synthesis.input.freqs"))
         names = [name for name in found if name.startswith(("mapping.", "synthesis."))]
-        tensors = float32_tensors(file, {name: found[name] for name in names}, path.stat().st_size)
+        tensors = float32_tensors(file, {name: found[name] for name in names}, Room.of(path))
         if W_AVG not in tensors and (average := read_latent_avg(file)) is not None:
             tensors[W_AVG] = average
-    settings = {"source_format": NAME}
+    settings = {}
     if place in ("G", "g"):
         settings["network"] = f"{place}, the file has no average of it ({place}_ema)"
     return network_with_w_avg(tensors, settings)
@@ -78,12 +67,11 @@ def find_records(content: object, known: tuple[str, ...]) -> tuple[str, dict[str
     raise NetworkError(_described(content))
 
 
-def float32_tensors(file: TorchFile, records: Mapping[str, Any], size: int) -> dict[str, Tensor]:
-    """The tensors of records, float32, if they take no more than twice the file's ``size``."""
+def float32_tensors(file: TorchFile, records: Mapping[str, Any], room: Room) -> dict[str, Tensor]:
+    """The tensors of records, float32, if they take no more than there is room for."""
     if len(records) > MAX_ENTRIES:
         raise NetworkError(f"the file's network has more than {MAX_ENTRIES} tensors")
     tensors = {}
-    room = 2 * size
     for name, record in records.items():
         try:
             stored = file.tensor(record)
@@ -91,10 +79,7 @@ def float32_tensors(file: TorchFile, records: Mapping[str, Any], size: int) -> d
             raise NetworkError(f"the tensor {name}: {exc}") from exc
         if not stored.is_floating_point():
             raise NetworkError(f"{name} holds {stored.dtype} numbers, expected floating point")
-        # A file could name the same megabytes thousands of times.
-        room -= 4 * stored.numel()
-        if room < 0:
-            raise NetworkError("the file's tensors take more than it holds")
+        room.take(4 * stored.numel())
         tensors[name] = stored.to(torch.float32).contiguous()
     return tensors
 

@@ -205,7 +205,7 @@ def cut_short(seen: Glance) -> str | None:
         size = 8 + int.from_bytes(seen.head[:8], "little") + max(map(int, ends), default=0)
         if size > seen.size:
             what = f"its header calls for {size:,}"
-    elif seen.is_zip and b"PK\x05\x06" not in seen.tail:
+    elif seen.is_zip and not _has_list(seen.tail):
         what = "a zip archive ends with a list of its members, and this does not"
     elif seen.is_pickle and not seen.tail.endswith(b"."):
         what = "a pickle ends with a full stop, and this does not"
@@ -215,6 +215,13 @@ def cut_short(seen: Glance) -> str | None:
         f"it has {seen.size:,} bytes, and {what}: the download was probably cut short, fetch it "
         "again"
     )
+
+
+def _has_list(tail: bytes) -> bool:
+    """Whether a zip archive ends with the record of its list of members: 22 bytes, a comment."""
+    place = tail.rfind(b"PK\x05\x06")
+    record = tail[place:] if place >= 0 else b""
+    return len(record) >= 22 and len(record) - 22 >= int.from_bytes(record[20:22], "little")
 
 
 def _is_statistics(seen: Glance) -> bool:

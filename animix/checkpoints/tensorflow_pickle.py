@@ -19,21 +19,24 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from animix.checkpoints.bounds import Room
 from animix.checkpoints.glance import Glance
 from animix.checkpoints.numpy_data import NUMPY, Array, array_of, is_array
-from animix.checkpoints.pickle_data import Record, read_pickle, read_span
+from animix.checkpoints.pickle_data import Record, read_pickle
+from animix.checkpoints.pickle_tape import read_span
+from animix.checkpoints.w_avg import W_AVG, network_with_w_avg
 from animix.errors import NetworkError
 from animix.networks.mapping import LR_MULTIPLIER
 from animix.networks.network import Network
-from animix.networks.recognize import network_of
-from animix.networks.stylegan2 import DEFAULT_FILTER
-
-NAME = "TensorFlow pickle"
+from animix.networks.stylegan2 import is_published_filter, square_filter
 
 NETWORK = "dnnlib.tflib.network.Network"
 
 MAX_VARIABLES = 2000
 """Ten times as many as a network of 1024 px has."""
+
+MAX_TAPS = 16
+"""Of a filter; animix paints with no more."""
 
 LAYERS = {
     "Conv": "conv1",
@@ -75,7 +78,7 @@ def read_tensorflow_pickle(path: Path) -> Network:
     with path.open("rb") as file, np.errstate(all="ignore"):
         content = read_pickle(file, (NETWORK, *NUMPY))
         # Arrays may share their bytes, but honest ones do not.
-        return _network(content, _Arrays(file, 2 * path.stat().st_size))
+        return _network(content, _Arrays(file, Room.of(path)))
 
 
 @dataclass
@@ -83,14 +86,24 @@ class _Arrays:
     """Reads arrays out of a file, and no more bytes than it may hold."""
 
     file: BinaryIO
-    room: int
+    room: Room
 
     def __call__(self, name: str, record: object) -> Array:
+        """The array of a variable, of floating point numbers."""
+        array = self.any_kind(f"the variable {name}", record)
+        if array.dtype.kind != "f":
+            raise NetworkError(
+                f"the variable {name} holds {array.dtype} numbers, expected floating point"
+            )
+        return array
+
+    def any_kind(self, called: str, record: object) -> Array:
+        """An array of whichever real numbers, as an argument may be."""
         try:
-            array = array_of(record, partial(read_span, self.file), self.room)
+            array = array_of(record, partial(read_span, self.file), self.room.left)
         except NetworkError as exc:
-            raise NetworkError(f"the variable {name}: {exc}") from exc
-        self.room -= array.nbytes
+            raise NetworkError(f"{called}: {exc}") from exc
+        self.room.take(array.nbytes)
         return array
 
 
@@ -128,21 +141,17 @@ def _network(content: object, read: _Arrays) -> Network:
     ):
         if name in tensors:
             raise NetworkError(f"two variables of the TensorFlow pickle are {name}")
-        tensors[name] = _tensor(name, array)
-    if "dlatent_avg" not in whole.variables:
-        raise NetworkError("the TensorFlow pickle's network has no dlatent_avg, the average w")
-    tensors["mapping.w_avg"] = _tensor(
-        "mapping.w_avg", read("dlatent_avg", whole.variables["dlatent_avg"])
-    )
+        tensors[name] = _tensor(array)
+    if "dlatent_avg" in whole.variables:
+        tensors[W_AVG] = _tensor(read("dlatent_avg", whole.variables["dlatent_avg"]))
     kernel = _resample_filter(arguments, read)
     if kernel is not None:
         tensors["synthesis.b4.resample_filter"] = kernel
     clamp = arguments.get("conv_clamp")
     settings = {
-        "source_format": NAME,
         "conv_clamp": "none" if clamp is None else f"{_number('conv_clamp', clamp, read):g}",
     }
-    return network_of(tensors, settings)
+    return network_with_w_avg(tensors, settings)
 
 
 def _part(record: object) -> _Part:
@@ -292,16 +301,15 @@ def _unknown(name: str) -> NetworkError:
     )
 
 
-def _tensor(name: str, array: Array) -> Tensor:
-    if array.dtype.kind != "f":
-        raise NetworkError(f"{name} holds {array.dtype} numbers, expected floating point")
+def _tensor(array: Array) -> Tensor:
     with np.errstate(over="ignore"):  # what becomes infinite is told by network_of
         return torch.from_numpy(np.array(array, np.float32, order="C"))
 
 
 def _number(name: str, value: object, read: _Arrays) -> float:
     if is_array(value):
-        value = read(name, value).reshape(-1)[:1].tolist()[0]
+        array = read.any_kind(f"its {name}", value)
+        value = array.item() if array.size == 1 else None
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < 2**53:
         raise NetworkError(f"its {name} is not a number")
     return float(value)
@@ -309,21 +317,21 @@ def _number(name: str, value: object, read: _Arrays) -> float:
 
 def _resample_filter(arguments: Mapping[str, Any], read: _Arrays) -> Tensor | None:
     """The low-pass filter [T, T], which sums to 1; None if it is the published one."""
-    found = arguments.get("resample_kernel", list(DEFAULT_FILTER))
+    if "resample_kernel" not in arguments:
+        return None
+    found = arguments["resample_kernel"]
     if found is None:
         found = [1, 1]  # a box
     if is_array(found):
-        taps = read("resample_kernel", found).astype(np.float64)
-    elif isinstance(found, (list, tuple)) and len(found) <= 64:
-        taps = np.array([_number("resample_kernel", tap, read) for tap in found], np.float64)
+        array = read.any_kind("its resample_kernel", found)
+    elif isinstance(found, (list, tuple)) and len(found) <= MAX_TAPS:
+        array = np.array([_number("resample_kernel", tap, read) for tap in found])
     else:
-        raise NetworkError("its resample_kernel is no list of numbers")
-    if taps.ndim == 1:
-        taps = np.outer(taps, taps)
-    if taps.ndim != 2 or not taps.size or not np.isfinite(taps).all() or taps.sum() == 0:
+        raise NetworkError(f"its resample_kernel is no list of at most {MAX_TAPS} numbers")
+    if array.ndim not in (1, 2) or not all(0 < size <= MAX_TAPS for size in array.shape):
+        raise NetworkError(f"its resample_kernel has not 1 to {MAX_TAPS} taps")
+    kernel = square_filter(torch.from_numpy(array.astype(np.float64)))
+    if not kernel.isfinite().all() or kernel.sum() == 0:
         raise NetworkError("its resample_kernel is no low-pass filter")
-    kernel = taps / taps.sum()
-    published = np.outer(DEFAULT_FILTER, DEFAULT_FILTER) / sum(DEFAULT_FILTER) ** 2
-    if kernel.shape == published.shape and np.allclose(kernel, published):
-        return None
-    return torch.from_numpy(kernel.astype(np.float32))
+    kernel = (kernel / kernel.sum()).float()
+    return None if is_published_filter(kernel) else kernel

@@ -27,10 +27,9 @@ from animix.checkpoints.pickle_data import (
     TORCH_MAGIC,
     Name,
     Record,
-    Span,
-    Tape,
     read_pickle,
 )
+from animix.checkpoints.pickle_tape import Span, Tape, fill
 from animix.checkpoints.zip_file import open_zip, read_member
 from animix.errors import NetworkError
 
@@ -242,9 +241,7 @@ def read_bytes(file: BinaryIO, start: int, size: int) -> Tensor:
         raw = torch.empty(size, dtype=torch.uint8)
     except RuntimeError as exc:
         raise MemoryError from exc
-    file.seek(start)
-    if size and file.readinto(raw.numpy()) != size:  # type: ignore[attr-defined]  # BinaryIO lacks it
-        raise NetworkError("the file was cut short while it was read")
+    fill(raw.numpy(), file, start)
     return raw
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from animix.cli.report import Report
+from animix.cli.report import Report, tell
 from animix.errors import AnimixError, OptionError
 from animix.interruption import uninterrupted
 from animix.whole_file import whole_file
@@ -35,8 +36,17 @@ AsJson = Annotated[bool, typer.Option("--json", help="Report as JSON, one object
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Report errors only.")]
 
 
-def each(items: Sequence[Path], work: Callable[[Path], None], report: Report) -> None:
-    """Do work for every item, tell its errors, and exit with the highest of their codes."""
+def each(
+    items: Sequence[Path],
+    work: Callable[[Path], None],
+    report: Report,
+    *,
+    only_told: bool = False,
+) -> None:
+    """Do work for every item, tell its errors, and exit with the highest of their codes.
+
+    Where results are ``only_told``, and stand in no file, their loss on the way is an error too.
+    """
     code = 0
     try:
         import_torch()
@@ -53,6 +63,9 @@ def each(items: Sequence[Path], work: Callable[[Path], None], report: Report) ->
     except KeyboardInterrupt:
         report.interrupted()
         raise typer.Exit(130) from None
+    if only_told and report.lost:
+        tell("error: stdout can't be written: results are lost")
+        code = max(code, 1)
     if code:
         raise typer.Exit(code)
 
@@ -74,16 +87,19 @@ def keep_inputs(target: Path, inputs: Sequence[Path], reader: str = "timeline") 
         raise OptionError(f"{target} is read by this {reader}; name another file")
 
 
+def check_writable(target: Path) -> None:
+    """Refuse a target that can't be written, before there is work that would be lost."""
+    # Whether a file can be written is known when one is: it goes again.
+    with contextlib.suppress(_Tried), whole_file(target) as part:
+        part.touch()
+        raise _Tried
+
+
+class _Tried(Exception):
+    """Ends the trial of a place."""
+
+
 def save_png(image: Image.Image, target: Path) -> None:
     """Write a picture as a PNG."""
     with whole_file(target) as part:
         image.save(part, format="PNG")
-
-
-def count(number: int, noun: str) -> str:
-    """A number with its noun.
-
-    >>> count(1, "frame"), count(2, "frame")
-    ('1 frame', '2 frames')
-    """
-    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -28,6 +28,21 @@ def parse_range(text: str, largest: int) -> range | None:
     return range(first, last + 1) if first <= last <= largest else None
 
 
+def parse_whole(option: str, text: str) -> int:
+    """The whole number that an option is given."""
+    if not re.fullmatch(r"\s*-?[0-9]{1,9}\s*", text):
+        raise OptionError(f'{option} "{text[:40]}": expected a whole number')
+    return int(text)
+
+
+def parse_number(option: str, text: str) -> float:
+    """The number that an option is given."""
+    try:
+        return float(text)
+    except ValueError as exc:
+        raise OptionError(f'{option} "{text[:40]}": expected a number') from exc
+
+
 def parse_frames(text: str, num_frames: int) -> range:
     """The frame numbers of ``--frames``."""
     frames = parse_range(text, num_frames - 1)
@@ -53,7 +68,7 @@ def parse_seeds(text: str) -> list[int]:
                 f'"{text}": expected seeds such as 1..200 or 3,17,42, from 0 to {LARGEST_SEED}'
             )
         if len(seeds) + len(found) > MAX_SEEDS:
-            raise OptionError(f'"{text}" is more than {MAX_SEEDS} seeds, the most for one sheet')
+            raise OptionError(f'"{text}" is more than {MAX_SEEDS} seeds, the most at a time')
         seeds |= dict.fromkeys(found)
     return list(seeds)
 

@@ -21,7 +21,6 @@ from animix.cli.app import (
     Quiet,
     Settings,
     app,
-    count,
     each,
     keep_inputs,
     save_png,
@@ -36,13 +35,18 @@ from animix.cli.arguments import (
 from animix.cli.network_commands import NETWORK_COMMANDS
 from animix.cli.report import choose_report, clock
 from animix.errors import OptionError
+from animix.tables import count
 from animix.timeline.timeline import LARGEST_SEED
 from animix.whole_file import whole_file
 
 # Whatever needs torch is imported inside the commands, so that `animix --help` answers at once.
 
-Timeline = Annotated[Path, typer.Argument(metavar="FILE", help="A timeline (YAML).")]
-Timelines = Annotated[list[Path], typer.Argument(metavar="FILE", help="Timelines (YAML).")]
+Timeline = Annotated[
+    Path, typer.Argument(metavar="FILE", readable=False, help="A timeline (YAML).")
+]
+Timelines = Annotated[
+    list[Path], typer.Argument(metavar="FILE", readable=False, help="Timelines (YAML).")
+]
 
 
 @app.callback(invoke_without_command=True)
@@ -182,7 +186,9 @@ def check(
 
 @app.command()
 def seeds(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A network or a timeline.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", readable=False, help="A network or a timeline.")
+    ],
     numbers: Annotated[str, typer.Argument(metavar="A..B", help="Seeds, both included: 1..200")],
     at: Annotated[
         str | None,
@@ -216,7 +222,7 @@ def seeds(
         if like is not None:
             chosen = by_closeness(painter, chosen, like)
         sheet = SeedSheet(painter, chosen)
-        deque(report.follow(file.name, sheet.draw()), maxlen=0)
+        deque(report.follow(file.name, sheet.draw(), unit="seeds/s"), maxlen=0)
         save_png(sheet.image, target)
         report.result(f"{target}  {count(len(chosen), 'seed')}", file=str(target), seeds=chosen)
 
@@ -226,7 +232,8 @@ def seeds(
 @app.command()
 def new(
     networks: Annotated[
-        list[Path], typer.Argument(metavar="NETWORK", help="Checkpoints, snapshots included.")
+        list[Path],
+        typer.Argument(metavar="NETWORK", readable=False, help="Checkpoints, snapshots included."),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")] = Path(
         "timeline.yaml"

@@ -5,48 +5,77 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from animix.cli.app import AsJson, Device, Quiet, Settings, count, each, keep_inputs, save_png
-from animix.cli.arguments import parse_seeds, parse_settings, with_suffix
+from animix.checkpoints.runs import find_run
+from animix.cli.app import (
+    AsJson,
+    Device,
+    Quiet,
+    Settings,
+    check_writable,
+    each,
+    keep_inputs,
+    save_png,
+)
+from animix.cli.arguments import (
+    parse_number,
+    parse_seeds,
+    parse_settings,
+    parse_whole,
+    with_suffix,
+)
 from animix.cli.report import Report, choose_report
 from animix.errors import OptionError
+from animix.tables import count
 
 if TYPE_CHECKING:
     import torch
+    from PIL import Image
 
     from animix.networks.network import Network
     from animix.recipe import Blended
 
-Networks = Annotated[list[Path], typer.Argument(metavar="FILE", help="Checkpoints.")]
+Networks = Annotated[
+    list[Path],
+    typer.Argument(metavar="FILE", readable=False, help="Checkpoints, or quoted globs."),
+]
 Target = Annotated[
     Path, typer.Option("--output", "-o", help="A .safetensors, .pt or, with --like, .pkl.")
 ]
 Like = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", help="The NVIDIA .pkl that a .pkl is written like."),
+    typer.Option(
+        metavar="FILE", readable=False, help="The NVIDIA .pkl that a .pkl is written like."
+    ),
 ]
-SeedList = Annotated[str, typer.Option("--seeds", metavar="A..B", help="Seeds, both included.")]
+GRID_SEEDS = "1..4"
+SeedList = Annotated[str, typer.Option("--seeds", metavar="A..B", help="Seeds: 1..16, or 3,17,42.")]
 
 
 def inspect(files: Networks, as_json: AsJson = False, quiet: Quiet = False) -> None:
     """Tell what checkpoints are: format, architecture, sizes, and where they came from."""
     report = choose_report(as_json=as_json, quiet=quiet)
 
+    # A name that nothing matches is told as a file that is not there.
+    found_files = [path for file in files for path in find_run(str(file), Path()) or [file]]
+
     def inspect_one(file: Path) -> None:
         from animix.inspection import inspect_checkpoint
 
         found = inspect_checkpoint(file)
-        separator = "\n" if file != files[-1] else ""
+        separator = "\n" if file != found_files[-1] else ""
         report.result("\n".join(found.lines()) + separator, **found.as_dict())
 
-    each(files, inspect_one, report)
+    each(found_files, inspect_one, report, only_told=True)
 
 
 def compare(
-    base: Annotated[Path, typer.Argument(metavar="BASE", help="The network to start from.")],
+    base: Annotated[
+        Path, typer.Argument(metavar="BASE", readable=False, help="The network to start from.")
+    ],
     others: Annotated[
         list[str],
         typer.Argument(metavar="OTHER", help="Networks, or quoted globs for runs of snapshots."),
@@ -72,11 +101,12 @@ def compare(
         from animix.plots import check_plot, write_plot
 
         files = find_others(others)
+        comparing = Comparing(base, files, parse_seeds(seeds), choose_device(device))
         if plot:
             check_plot(plot)
             keep_inputs(plot, [base, *files], "command")
-        comparing = Comparing(base, files, parse_seeds(seeds), choose_device(device))
-        deque(report.follow(base.name, comparing.measure()), maxlen=0)
+            check_writable(plot)
+        deque(report.follow(base.name, comparing.measure(), unit="seeds/s"), maxlen=0)
         comparison = comparing.comparison
         report.result("\n".join(comparison.lines()), **comparison.as_dict())
         if plot and comparison.measured:
@@ -84,12 +114,16 @@ def compare(
             report.result(str(plot), file=str(plot))
         elif plot:
             report.note(f"{plot} is not drawn: nothing can be blended with the base")
+        for file, error in comparing.failed:
+            report.error(str(file), error)
+        if comparing.failed:
+            raise typer.Exit(OptionError.exit_code)
 
-    each([base], compare_with, report)
+    each([base], compare_with, report, only_told=True)
 
 
 def convert(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A checkpoint.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", readable=False, help="A checkpoint.")],
     output: Target,
     like: Like = None,
     as_json: AsJson = False,
@@ -108,6 +142,7 @@ def convert(
 
         check_target(output, like)
         keep_inputs(output, [file], "command")
+        check_writable(output)
         write_network(load_network(file), output, like, report)
 
     each([file], convert_one, report)
@@ -116,7 +151,11 @@ def convert(
 def blend(
     files: Annotated[
         list[Path],
-        typer.Argument(metavar="FILE", help="The base and what is laid over it; or a timeline."),
+        typer.Argument(
+            metavar="FILE",
+            readable=False,
+            help="The base and what is laid over it; or a timeline.",
+        ),
     ],
     output: Annotated[
         Path | None,
@@ -126,7 +165,8 @@ def blend(
         list[str] | None, typer.Option(metavar="PX", help="Swap level: 32, 45.5, all, none.")
     ] = None,
     alpha: Annotated[
-        list[str] | None, typer.Option(metavar="NUMBER", help="How much of a network: 0..1.")
+        list[str] | None,
+        typer.Option(metavar="NUMBER", help="How much of a network: 0..1, or beyond it."),
     ] = None,
     width: Annotated[
         list[str] | None, typer.Option(metavar="LAYERS", help="Of the crossover: 1 is narrow.")
@@ -140,13 +180,13 @@ def blend(
         typer.Option(metavar="pinkney", help="As blend_models.py: the first is the low one."),
     ] = None,
     resolution: Annotated[
-        int | None, typer.Option(metavar="PX", help="For --rule: the low one keeps up to this.")
+        str | None, typer.Option(metavar="PX", help="For --rule: the low one keeps up to this.")
     ] = None,
     level: Annotated[
-        int | None, typer.Option(metavar="0|1", help="For --rule: 1 is half a block higher.")
+        str | None, typer.Option(metavar="0|1", help="For --rule: 1 is half a block higher.")
     ] = None,
     blend_width: Annotated[
-        float | None, typer.Option(metavar="NUMBER", help="For --rule: soft, by a logistic curve.")
+        str | None, typer.Option(metavar="NUMBER", help="For --rule: soft; 0 or none is hard.")
     ] = None,
     at: Annotated[
         str | None, typer.Option("--at", metavar="TIME", help="The moment of a timeline.")
@@ -155,8 +195,13 @@ def blend(
     grid: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Draw base, blend and others: a .png.")
     ] = None,
-    seeds: SeedList = "1..4",
-    device: Device = None,
+    seeds: Annotated[
+        str | None,
+        typer.Option("--seeds", metavar="A..B", help="For --grid: 1..16, or 3,17,42; else 1..4."),
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(help="For --grid: cuda, cuda:N, mps or cpu; else the best.")
+    ] = None,
     settings: Settings = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -182,20 +227,33 @@ def blend(
             raise OptionError("where to? give --output for the network, --grid for pictures")
         if output is None and like is not None:
             raise OptionError("--like is for a network that is written: give --output")
+        if grid is None and (seeds or device):
+            name = "--seeds" if seeds else "--device"
+            raise OptionError(f"{name} is for pictures: give --grid")
         if output:
             check_target(output, like)
         if grid:
             with_suffix(grid, ".png", "--grid")
-        chosen, painter = parse_seeds(seeds), choose_device(device)
+        chosen, painted_on = parse_seeds(seeds or GRID_SEEDS), choose_device(device)
         blended = open_blend(files, laid, rule, ruling, at, settings)
         for target in filter(None, (output, grid)):
             keep_inputs(target, [*blended.files, *([like] if like else [])], "command")
+            check_writable(target)
         for note in blended.notes:
             report.note(note)
+        # What takes long comes before what is written, so that an interruption leaves nothing.
+        drawn = draw_grid(blended, chosen, grid.name, painted_on, report) if grid else None
         if output:
             write_network(blended.network, output, like, report)
-        if grid:
-            draw_grid(blended, chosen, grid, painter, report)
+        if grid and drawn:
+            save_png(drawn, grid)
+            names = grid_names(blended)
+            report.result(
+                f"{grid}  {count(len(chosen), 'seed')}: {', '.join(names)}",
+                file=str(grid),
+                seeds=chosen,
+                networks=names,
+            )
 
     each(files[:1], blend_all, report)
 
@@ -204,15 +262,16 @@ def open_blend(
     files: Sequence[Path],
     laid: dict[str, list[str]],
     rule: str | None,
-    ruling: dict[str, Any],
+    ruling: dict[str, str],
     at: str | None,
     settings: list[str] | None,
 ) -> Blended:
     """The blend that the options ask for; OptionError where they contradict each other."""
     from animix.recipe import blend_by_pinkney, blend_files, blend_moment, read_laid
+    from animix.timeline.reader import is_timeline
 
     options = [f"--{name}" for name in (*laid, *(["rule"] if rule else []), *ruling)]
-    if files[0].suffix.lower() in (".yaml", ".yml"):
+    if is_timeline(files[0]):
         if len(files) > 1 or options:
             found = options[0] if options else str(files[1])
             raise OptionError(f"a timeline says itself what is mixed and how: leave out {found}")
@@ -222,6 +281,8 @@ def open_blend(
     if at is not None or settings:
         name = "--at" if at is not None else "--set"
         raise OptionError(f"{name} is for timelines, but {files[0]} is read as a network")
+    if globs := [file for file in files if set("*?[") & set(file.name) and not file.exists()]:
+        raise OptionError(f"{globs[0]}: there is no such file; a blend takes networks by name")
     if len(files) < 2:
         raise OptionError(f"{files[0]} alone is no blend: give the base and what lies over it")
     if rule is None:
@@ -239,13 +300,16 @@ def open_blend(
     if "resolution" not in ruling:
         raise OptionError("--rule pinkney needs --resolution, such as --resolution 32")
     return blend_by_pinkney(
-        files, ruling["resolution"], ruling.get("level", 0), ruling.get("blend-width")
+        files,
+        parse_whole("--resolution", ruling["resolution"]),
+        parse_whole("--level", ruling.get("level", "0")),
+        parse_number("--blend-width", ruling["blend-width"]) if "blend-width" in ruling else None,
     )
 
 
 def write_network(network: Network, target: Path, like: Path | None, report: Report) -> None:
     """Save a network and tell what was written."""
-    from animix.checkpoints.load import format_of
+    from animix.checkpoints.load import format_of, load_network
     from animix.checkpoints.save import save_network
     from animix.inspection import architecture_title
     from animix.tables import count_text, size_text
@@ -265,28 +329,28 @@ def write_network(network: Network, target: Path, like: Path | None, report: Rep
         img_resolution=network.img_resolution,
         num_parameters=network.facts.num_parameters,
         size_bytes=size,
-        metadata=network.metadata,
+        metadata=load_network(target).metadata,
     )
 
 
 def draw_grid(
-    blended: Blended, seeds: list[int], target: Path, device: torch.device, report: Report
-) -> None:
-    """Draw the base, the blend and the others side by side."""
+    blended: Blended, seeds: list[int], title: str, device: torch.device, report: Report
+) -> Image.Image:
+    """Paint the base, the blend and the others side by side."""
     from animix.sheets import NetworkGrid
 
     base, *others = blended.parents
-    columns = [base, ("blend", blended.network), *others]
-    drawn = NetworkGrid(columns, seeds, device)
-    deque(report.follow(target.name, drawn.draw()), maxlen=0)
-    save_png(drawn.image, target)
-    names = [name for name, _ in columns]
-    report.result(
-        f"{target}  {count(len(seeds), 'seed')}: {', '.join(names)}",
-        file=str(target),
-        seeds=seeds,
-        networks=names,
-    )
+    names = grid_names(blended)
+    networks = [base[1], blended.network, *(network for _, network in others)]
+    drawn = NetworkGrid(list(zip(names, networks, strict=True)), seeds, device)
+    deque(report.follow(title, drawn.draw(), unit="pictures/s"), maxlen=0)
+    return drawn.image
+
+
+def grid_names(blended: Blended) -> list[str]:
+    """The columns of a grid."""
+    base, *others = (name for name, _ in blended.parents)
+    return [base, "blend", *others]
 
 
 NETWORK_COMMANDS: tuple[Callable[..., None], ...] = (inspect, compare, convert, blend)

@@ -15,23 +15,29 @@ from animix.errors import AnimixError, TimelineError
 from animix.progress import Progress
 
 
-def tell(text: str, *, err: bool = True) -> None:
+def tell(text: str, *, err: bool = True) -> bool:
     """Write a line to stderr or stdout; where it can't be delivered, work goes on without it.
 
     A reader that has left (`animix … | head`) or a full disk behind a redirect must not cost a film
-    that took an hour.
+    that took an hour. False where it is lost, though there may be somebody who waits for it.
     """
     stream = sys.stderr if err else sys.stdout
     try:
         typer.echo(text, file=stream)
-    except (OSError, ValueError):
+    except (OSError, ValueError) as error:
         # Nothing more goes there, or Python itself would complain on its way out.
         with contextlib.suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        return isinstance(error, BrokenPipeError)
+    # Python has none where it was closed from the start.
+    return stream is not None
 
 
 class Report:
     """Plain lines: results to stdout, everything else to stderr."""
+
+    lost = False
+    """Whether a result could not be delivered."""
 
     def note(self, text: str) -> None:
         """Tell what the user should know."""
@@ -53,9 +59,11 @@ class Report:
 
     def result(self, text: str, **facts: Any) -> None:
         """Tell what was made."""
-        tell(text, err=False)
+        self.lost |= not tell(text, err=False)
 
-    def follow(self, title: str, steps: Iterable[Progress]) -> Iterator[Progress]:
+    def follow(
+        self, title: str, steps: Iterable[Progress], unit: str = "fps"
+    ) -> Iterator[Progress]:
         """Pass steps on and show how far they are: a line every tenth of the way, not too often."""
         told, told_seconds = 0, 0.0
         for step in steps:
@@ -63,16 +71,18 @@ class Report:
             if tenths > told and (tenths == 10 or step.elapsed_seconds > told_seconds + 1):
                 told, told_seconds = tenths, step.elapsed_seconds
                 tell(
-                    f"{title}  {step.done}/{step.total}  {step.per_second:.1f}/s  "
+                    f"{title}  {step.done}/{step.total}  {step.per_second:.1f} {unit}  "
                     f"{clock(step.eta_seconds)} left"
                 )
             yield step
 
 
 class BarReport(Report):
-    """A progress bar with frames a second and the time left."""
+    """A progress bar with its pace and the time left."""
 
-    def follow(self, title: str, steps: Iterable[Progress]) -> Iterator[Progress]:
+    def follow(
+        self, title: str, steps: Iterable[Progress], unit: str = "fps"
+    ) -> Iterator[Progress]:
         """Pass steps on and draw the bar."""
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
@@ -87,7 +97,7 @@ class BarReport(Report):
         with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
             task = bar.add_task(title, total=None, pace="")
             for step in steps:
-                pace = f"{step.per_second:.1f} fps  {clock(step.eta_seconds)} left"
+                pace = f"{step.per_second:.1f} {unit}  {clock(step.eta_seconds)} left"
                 bar.update(task, completed=step.done, total=step.total, pace=pace)
                 yield step
 
@@ -128,7 +138,9 @@ class JsonReport(Report):
         """Write what was made."""
         self._write("result", text=text, **facts)
 
-    def follow(self, title: str, steps: Iterable[Progress]) -> Iterator[Progress]:
+    def follow(
+        self, title: str, steps: Iterable[Progress], unit: str = "fps"
+    ) -> Iterator[Progress]:
         """Pass steps on and write one object for every hundredth of the way."""
         told = -1
         for step in steps:
@@ -145,7 +157,7 @@ class JsonReport(Report):
             yield step
 
     def _write(self, event: str, **facts: Any) -> None:
-        tell(json.dumps({"event": event, **facts}), err=False)
+        self.lost |= not tell(json.dumps({"event": event, **facts}), err=False)
 
 
 class QuietReport(Report):
@@ -157,7 +169,9 @@ class QuietReport(Report):
     def result(self, text: str, **facts: Any) -> None:
         """Keep quiet."""
 
-    def follow(self, title: str, steps: Iterable[Progress]) -> Iterator[Progress]:
+    def follow(
+        self, title: str, steps: Iterable[Progress], unit: str = "fps"
+    ) -> Iterator[Progress]:
         """Pass steps on."""
         yield from steps
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -13,8 +13,13 @@ from torch import Tensor
 from animix.errors import BlendError
 from animix.networks.facts import Layer, show_shape
 from animix.networks.network import Array, Network
+from animix.networks.shapes import mapping_depth
+from animix.networks.stylegan2 import resample_filter
 
 SUM_TOLERANCE = 1e-6
+
+MAGNITUDE = ".magnitude_ema"
+"""The end of the names of StyleGAN3's magnitudes."""
 
 
 def blend(networks: Sequence[Network], mix: Array | Sequence[object]) -> Network:
@@ -24,7 +29,8 @@ def blend(networks: Sequence[Network], mix: Array | Sequence[object]) -> Network
     row sums to 1; negative shares extrapolate. Mapping, w_avg, noise images and filters are the
     first network's, and so are StyleGAN3's frequencies, phases and transform.
 
-    BlendError: networks of other shapes, or a mix that does not fit them.
+    BlendError: networks of other shapes, a mix that does not fit them, or numbers that float32
+    can't hold.
     """
     if not networks:
         raise BlendError("there is no network to blend, expected at least one")
@@ -32,7 +38,24 @@ def blend(networks: Sequence[Network], mix: Array | Sequence[object]) -> Network
     for number, other in enumerate(networks[1:], start=2):
         check_blendable(base, other, ("network 1", f"network {number}"))
     rows = checked_mix(mix, len(base.layers), len(networks))
-    return base.with_tensors(mix_tensors([n.to(base.device) for n in networks], rows))
+    mixed = mix_tensors([n.to(base.device) for n in networks], rows)
+    _check_usable(mixed)
+    return base.with_tensors(mixed)
+
+
+def _check_usable(mixed: Mapping[str, Tensor]) -> None:
+    """Raise BlendError for numbers that no picture can be made from."""
+    for name, tensor in mixed.items():
+        if not bool(torch.isfinite(tensor).all()):
+            raise BlendError(
+                f"{name} of the blend has numbers too large for float32; take shares nearer to "
+                "0 … 1"
+            )
+        if name.endswith(MAGNITUDE) and not float(tensor) > 0:
+            raise BlendError(
+                f"{name} of the blend is a magnitude too small for float32 (0, expected above "
+                "it); take shares nearer to 0 … 1"
+            )
 
 
 def checked_mix(
@@ -85,7 +108,7 @@ def mix_tensors(
             if not others and first_share == 1:
                 mixed[name] = first.tensors[name]
                 continue
-            factors = name.endswith(".magnitude_ema")
+            factors = name.endswith(MAGNITUDE)
             parts = [n.tensors[name].log() if factors else n.tensors[name] for n, _ in active]
             total = torch.mul(parts[0], first_share, out=out[name] if out else None)
             for part, (_, share) in zip(parts[1:], others, strict=True):
@@ -108,8 +131,15 @@ def with_mapping(base: Network, mapping: Network) -> Network:
 
     tensors = {name: tensor for name, tensor in base.tensors.items() if not moves(name)}
     tensors |= {name: tensor for name, tensor in mapping.tensors.items() if moves(name)}
-    facts = replace(base.facts, z_dim=mapping.z_dim, c_dim=mapping.c_dim)
+    parameters = base.facts.num_parameters
+    parameters += _mapping_parameters(mapping) - _mapping_parameters(base)
+    facts = replace(base.facts, z_dim=mapping.z_dim, c_dim=mapping.c_dim, num_parameters=parameters)
     return replace(base, facts=facts, tensors=tensors)
+
+
+def _mapping_parameters(network: Network) -> int:
+    trained = [n for n in network.tensors if n.startswith("mapping.") and n != "mapping.w_avg"]
+    return sum(network.tensors[name].numel() for name in trained)
 
 
 def check_blendable(
@@ -180,7 +210,7 @@ def mapping_differences(base: Network, other: Network) -> list[str]:
     return [
         f"{what}: {mine} and {theirs}"
         for what, mine, theirs in (
-            ("mapping layers", _mapping_depth(base), _mapping_depth(other)),
+            ("mapping layers", mapping_depth(base.tensors), mapping_depth(other.tensors)),
             ("numbers in a z", base.z_dim, other.z_dim),
             ("numbers in a label", base.c_dim, other.c_dim),
         )
@@ -188,6 +218,17 @@ def mapping_differences(base: Network, other: Network) -> list[str]:
     ]
 
 
-def _mapping_depth(network: Network) -> int:
-    names = network.tensors
-    return sum(name.startswith("mapping.fc") and name.endswith(".weight") for name in names)
+def setting_differences(base: Network, other: Network) -> list[str]:
+    """What differs in how two networks compute; no hindrance, for a blend computes as its base."""
+    clamps = [
+        "none" if network.facts.conv_clamp is None else f"±{network.facts.conv_clamp:g}"
+        for network in (base, other)
+    ]
+    differences = []
+    if clamps[0] != clamps[1]:
+        differences.append(f"the clamp of activations: {clamps[0]} and {clamps[1]}")
+    if base.facts.kind == "stylegan2":  # StyleGAN3's filters are of its plan, which must be alike
+        mine, theirs = (resample_filter(network.tensors).cpu() for network in (base, other))
+        if mine.shape != theirs.shape or not torch.allclose(mine, theirs, atol=1e-5):
+            differences.append("the filter that resamples")
+    return differences

@@ -24,7 +24,8 @@ def correlation(base: Network, other: Network) -> npt.NDArray[np.float64]:
     check_blendable(base, other)
     return np.array(
         [
-            _pearson(_weight(base, layer).double(), _weight(other, layer).to(base.device).double())
+            # On the CPU, for not every device has float64.
+            _pearson(_weight(base, layer).cpu().double(), _weight(other, layer).cpu().double())
             for layer in base.layers
         ]
     )

@@ -30,38 +30,37 @@ def positive(settings: Settings, name: str, default: float | None) -> float | No
     return value
 
 
-def number(settings: Settings, name: str, default: float) -> float:
-    """A setting that is a number; ``default`` where the file is silent.
+def number(settings: Settings, name: str) -> float:
+    """A setting of the file's that is a number.
 
-    >>> number({"output_scale": "0.5"}, "output_scale", 0.25)
+    >>> number({"output_scale": "0.5"}, "output_scale")
     0.5
     """
-    text = settings.get(name, str(default))
-    value = _number(text)
+    value = _number(settings[name])
     if not math.isfinite(value):
-        raise _misfit(name, text, "a number")
+        raise _misfit(name, settings[name], "a number")
     return value
 
 
-def whole(settings: Settings, name: str, default: int) -> int:
-    """A setting that is a whole number; ``default`` where the file is silent.
+def whole(settings: Settings, name: str) -> int:
+    """A setting of the file's that is a whole number.
 
-    >>> whole({}, "num_layers", 14)
+    >>> whole({"num_layers": "14"}, "num_layers")
     14
     """
-    value = number(settings, name, default)
+    value = number(settings, name)
     if value != int(value):
         raise _misfit(name, settings[name], "a whole number")
     return int(value)
 
 
-def truth(settings: Settings, name: str, default: bool) -> bool:
-    """A setting that is ``true`` or ``false``; ``default`` where the file is silent.
+def truth(settings: Settings, name: str) -> bool:
+    """A setting of the file's that is ``true`` or ``false``.
 
-    >>> truth({"use_radial_filters": "True"}, "use_radial_filters", False)
+    >>> truth({"use_radial_filters": "True"}, "use_radial_filters")
     True
     """
-    text = settings.get(name, str(default))
+    text = settings[name]
     if text.lower() not in ("true", "false"):
         raise _misfit(name, text, "true or false")
     return text.lower() == "true"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import torch
 from torch import Tensor
@@ -13,6 +13,9 @@ from animix.errors import NetworkError
 from animix.networks.facts import show_shape
 
 Shape = tuple[int, ...]
+
+MAX_MAPPING_LAYERS = 64
+"""Eight times as many as published. A small file could ask for thousands."""
 
 
 def dimensions(tensors: Mapping[str, Tensor], name: str, count: int) -> Shape:
@@ -27,10 +30,21 @@ def dimensions(tensors: Mapping[str, Tensor], name: str, count: int) -> Shape:
     return shape
 
 
+def mapping_depth(names: Iterable[str]) -> int:
+    """How many layers the mapping network has, by the names of a network's tensors.
+
+    >>> mapping_depth(["mapping.fc0.weight", "mapping.fc0.bias", "mapping.fc1.weight"])
+    2
+    """
+    return sum(bool(re.fullmatch(r"mapping\.fc[0-9]+\.weight", name)) for name in names)
+
+
 def mapping_shapes(tensors: Mapping[str, Tensor], w_dim: int) -> Iterator[tuple[str, Shape]]:
     """Each tensor of the mapping network with the shape that the ones before it call for."""
     yield "mapping.w_avg", (w_dim,)
-    depth = len([name for name in tensors if re.fullmatch(r"mapping\.fc\d+\.weight", name)])
+    depth = mapping_depth(tensors)
+    if depth > MAX_MAPPING_LAYERS:
+        raise NetworkError(f"its mapping has {depth} layers, expected at most {MAX_MAPPING_LAYERS}")
     outputs = dimensions(tensors, "mapping.fc0.weight", 2)[1]
     if "mapping.embed.weight" in tensors:
         embedding, c_dim = dimensions(tensors, "mapping.embed.weight", 2)

@@ -155,9 +155,28 @@ def resample_filter(tensors: Mapping[str, Tensor]) -> Tensor:
     """The low-pass filter [T, T] of the network, which sums to 1; T is even."""
     stored = tensors.get("synthesis.b4.resample_filter")
     if stored is None:
-        stored = torch.tensor(DEFAULT_FILTER, device=tensors["synthesis.b4.const"].device)
-        stored = stored / stored.sum()
-    return torch.outer(stored, stored) if stored.ndim == 1 else stored
+        return _published_filter(tensors["synthesis.b4.const"].device)
+    return square_filter(stored)
+
+
+def square_filter(taps: Tensor) -> Tensor:
+    """A filter [T, T] that is stored as one row [T], which serves both directions, or as it is."""
+    return torch.outer(taps, taps) if taps.ndim == 1 else taps
+
+
+def is_published_filter(kernel: Tensor) -> bool:
+    """Whether a filter [T] or [T, T], float32, that sums to 1 is the published 1-3-3-1.
+
+    >>> is_published_filter(torch.tensor([0.125, 0.375, 0.375, 0.125]))
+    True
+    """
+    kernel, published = square_filter(kernel), _published_filter(kernel.device)
+    return kernel.shape == published.shape and torch.allclose(kernel, published)
+
+
+def _published_filter(device: torch.device) -> Tensor:
+    taps = torch.tensor(DEFAULT_FILTER, device=device)
+    return square_filter(taps / taps.sum())
 
 
 def blurred(x: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:

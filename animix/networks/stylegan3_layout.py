@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 from torch import Tensor
 
@@ -27,6 +28,22 @@ BUFFERS = ("w_avg", ".freqs", ".phases", ".transform", ".magnitude_ema", *FILTER
 
 DEFAULT_CLAMP = 256.0
 
+SETTINGS: dict[str, Callable[[Settings, str], Any]] = {
+    "img_resolution": whole,
+    "num_layers": whole,
+    "num_critical": whole,
+    "first_cutoff": number,
+    "first_stopband": number,
+    "last_stopband_rel": number,
+    "margin_size": whole,
+    "conv_kernel": whole,
+    "filter_size": whole,
+    "lrelu_upsampling": whole,
+    "use_radial_filters": truth,
+    "output_scale": number,
+}
+"""What a file may say of a ``Specification``, and how each is read."""
+
 MAX_ACTIVATIONS = 1 << 31
 """Numbers that a layer puts out, several times what the largest published one does."""
 
@@ -47,7 +64,7 @@ def read_facts(tensors: Mapping[str, Tensor], settings: Settings = NO_SETTINGS) 
     """
     names = _layer_names(tensors)
     spec = _specification(tensors, names, settings)
-    plan = make_plan(spec, number(settings, "output_scale", 0.25))
+    plan = make_plan(spec)
     w_dim = dimensions(tensors, "synthesis.input.affine.weight", 2)[1]
     expected = dict(mapping_shapes(tensors, w_dim))
     expected |= _synthesis_shapes(tensors, names, plan, w_dim)
@@ -99,27 +116,23 @@ def _specification(
 ) -> Specification:
     """What the network was constructed with; where settings are silent, shapes may tell."""
     radial = any(name.endswith(".down_filter") and t.ndim == 2 for name, t in tensors.items())
-    spec = Specification(
-        img_resolution=whole(settings, "img_resolution", _size(names[-1])),
-        num_layers=whole(settings, "num_layers", len(names) - 1),
-        num_critical=whole(settings, "num_critical", 2),
-        first_cutoff=number(settings, "first_cutoff", 2),
-        first_stopband=number(settings, "first_stopband", 2**2.1),
-        last_stopband_rel=number(settings, "last_stopband_rel", 2**0.3),
-        margin_size=whole(settings, "margin_size", 10),
-        conv_kernel=dimensions(tensors, f"synthesis.{names[0]}.weight", 4)[2],
-        filter_size=whole(settings, "filter_size", 6),
-        lrelu_upsampling=whole(settings, "lrelu_upsampling", 2),
-        use_radial_filters=truth(settings, "use_radial_filters", radial),
-    )
+    kernel = dimensions(tensors, f"synthesis.{names[0]}.weight", 4)[2]
+    by_shapes = {
+        "img_resolution": _size(names[-1]),
+        "num_layers": len(names) - 1,
+        "conv_kernel": kernel,
+        "use_radial_filters": radial,
+    }
+    said = {name: read(settings, name) for name, read in SETTINGS.items() if name in settings}
+    spec = Specification(**{**by_shapes, **said})
     if spec.num_layers != len(names) - 1:
         raise NetworkError(
             f"it has layers up to {names[-1]}, but the metadata num_layers is {spec.num_layers}"
         )
-    if whole(settings, "conv_kernel", spec.conv_kernel) != spec.conv_kernel:
+    if spec.conv_kernel != kernel:
         raise NetworkError(
-            f"synthesis.{names[0]}.weight has {spec.conv_kernel}×{spec.conv_kernel} kernels, but "
-            f"the metadata conv_kernel is {settings['conv_kernel'][:40]}"
+            f"synthesis.{names[0]}.weight has {kernel}×{kernel} kernels, but the metadata "
+            f"conv_kernel is {spec.conv_kernel}"
         )
     return spec
 

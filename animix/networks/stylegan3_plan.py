@@ -39,6 +39,8 @@ class Specification:
     lrelu_upsampling: int = 2
     """How much finer the leaky ReLU works than its layer."""
     use_radial_filters: bool = False
+    output_scale: float = 0.25
+    """What the last layer's colours are multiplied by."""
 
     def __post_init__(self) -> None:
         for name, low, high in (
@@ -137,7 +139,7 @@ class Plan:
             )
 
 
-def make_plan(spec: Specification, output_scale: float = 0.25) -> Plan:
+def make_plan(spec: Specification) -> Plan:
     """The plan that follows from a specification.
 
     >>> plan = make_plan(Specification(img_resolution=1024))
@@ -151,7 +153,7 @@ def make_plan(spec: Specification, output_scale: float = 0.25) -> Plan:
         _layer(spec, signals[max(index - 1, 0)], output, spec.num_layers - index)
         for index, output in enumerate(signals)
     ]
-    return Plan(signals[0], tuple(layers), output_scale)
+    return Plan(signals[0], tuple(layers), spec.output_scale)
 
 
 def _signals(spec: Specification) -> list[Signal]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Literal
 
 from animix.errors import Mark
@@ -16,6 +17,12 @@ from animix.timeline.values import Quantity, read_track
 MOST_LAYERS = 64
 LAYER_KEYS = ("alpha", "swap", "width", "take", "snapshot")
 TAKES: tuple[Literal["high", "low"], ...] = ("high", "low")
+QUANTITIES = {
+    "alpha": Quantity("alpha"),
+    "swap": Quantity("swap", "octaves", low=4, words=("all", "none")),
+    "width": Quantity("width", low=1e-6),
+}
+"""What lays one network over others, in a timeline and in ``animix blend``."""
 
 _LIST = "list the layers from bottom to top: blend: [faces, anime: {swap: 64}]"
 
@@ -104,9 +111,9 @@ def _layer(
                 reading.note(key.mark, message, "a base takes snapshot only")
                 del found[key.text]
     lowest = 1.0 if number == 0 else 0.0
-    alpha = Quantity(f"alpha of {network}")
-    swap = Quantity(f"swap of {network}", "octaves", low=4, words=("all", "none"))
-    width = Quantity(f"width of {network}", low=1e-6)
+    alpha, swap, width = (
+        replace(quantity, name=f"{quantity.name} of {network}") for quantity in QUANTITIES.values()
+    )
     snapshot = Quantity(f"snapshot of {network}", low=lowest, words=("first", "last"))
     return BlendLayer(
         network=network,

@@ -54,6 +54,11 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _COLOUR = re.compile(r"#(?:[0-9a-fA-F]{3}|[0-9a-fA-F]{6})")
 
 
+def is_timeline(path: Path) -> bool:
+    """Whether a file is read as a timeline, and not as a network, by its name."""
+    return path.suffix.lower() in (".yaml", ".yml")
+
+
 def load_timeline(path: str | Path, overrides: Mapping[str, str] | None = None) -> Timeline:
     """The timeline in a YAML file; ``overrides`` maps dotted keys to YAML texts, as ``--set`` does.
 
