@@ -6,28 +6,30 @@ import contextlib
 import os
 import time
 from collections import deque
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from animix.checkpoints.load import load_network
 from animix.checkpoints.runs import find_run
 from animix.engine.device import choose_device, painting
-from animix.engine.pixels import lay, to_rgb8, to_yuv420
-from animix.engine.plain import Engine
+from animix.engine.make import Engine, make_engine
+from animix.engine.pixels import lay, lies_as_it_is, to_rgb8
 from animix.engine.shelf import Shelf
-from animix.errors import LatentError, Mistake, NetworkError, TimelineError
+from animix.engine.transfer import Transfer, new_stream
+from animix.errors import LatentError, Mistake, NetworkError, RenderError, TimelineError
 from animix.latents import load_latent
 from animix.networks.blend import check_blendable, mapping_differences, with_mapping
 from animix.networks.facts import NetworkFacts
 from animix.networks.network import Network
 from animix.progress import Progress
 from animix.sampling import make_schedule
-from animix.schedule import Column, Schedule
+from animix.schedule import Column, Row, Schedule
 from animix.timeline.timeline import Timeline
 from animix.video.ffmpeg import Encoder, EncoderSettings
 
@@ -51,19 +53,82 @@ class Film:
 
     def canvas(self, index: int) -> Tensor:
         """The picture of a frame as it lies on the canvas: [3, H, W], nominally in [-1, 1]."""
-        row = self.schedule.row(index)
+        cell = self._cell(index)
         with painting(self.engine.device):
-            return lay(self.engine.picture(row), self.canvas_size, row.framing)
+            canvas = self._canvases(cell)[index - cell.start].clone()
+        _check_finite([index], [bool(torch.isfinite(canvas).all())])
+        return canvas
 
     def yuv420(self, index: int) -> NDArray[np.uint8]:
         """The bytes of a frame before encoding: planar BT.709 4:2:0, limited range."""
-        with painting(self.engine.device):
-            return np.asarray(to_yuv420(self.canvas(index), index).cpu().numpy())
+        return next(self.frames(range(index, index + 1)))
 
     def rgb8(self, index: int) -> NDArray[np.uint8]:
         """The pixels of a frame as a still shows them: [H, W, 3]."""
         with painting(self.engine.device):
             return np.asarray(to_rgb8(self.canvas(index), index).cpu().numpy())
+
+    def frames(self, frames: range) -> Iterator[NDArray[np.uint8]]:
+        """The bytes of frames in order, as ``yuv420`` has them, made ahead of their use."""
+        on_cuda = self.engine.device.type == "cuda"
+        copies = new_stream(self.engine.device) if on_cuda else None
+        under_way: deque[tuple[range, Transfer, Transfer]] = deque()
+        start = frames.start
+        while start < frames.stop or under_way:
+            # Two cells ahead the device always has work, and memory holds few.
+            if start < frames.stop and len(under_way) < 2:
+                cell = self._cell(start)
+                wanted = range(start, min(cell.stop, frames.stop))
+                under_way.append((wanted, *self._painted(cell, wanted, copies)))
+                start = wanted.stop
+                if on_cuda:
+                    continue
+            wanted, pixels, finite = under_way.popleft()
+            _check_finite(wanted, finite.wait().tolist())
+            yield from pixels.wait().numpy()
+
+    def pictures(self, rows: Sequence[Row]) -> Tensor:
+        """The pictures of any rows, such as seeds at a moment: [N, 3, h, w]; not on a canvas."""
+        with painting(self.engine.device):
+            pictures = self.engine.pictures(rows).clone()
+            finite = torch.isfinite(pictures.flatten(1).sum(dim=1)).tolist()
+        _check_finite([row.index for row in rows], finite)
+        return pictures
+
+    def _cell(self, index: int) -> range:
+        """The frames that are painted together with a frame, whichever of them are asked for."""
+        size = self.engine.batch_size
+        start = index // size * size
+        return range(start, min(start + size, self.schedule.num_frames))
+
+    def _painted(
+        self, cell: range, wanted: range, copies: torch.cuda.Stream | None
+    ) -> tuple[Transfer, Transfer]:
+        """The bytes of a cell's wanted frames, and which of them have a picture at all."""
+        with painting(self.engine.device):
+            canvases = self._canvases(cell)[wanted.start - cell.start :][: len(wanted)]
+            # A sum is finite if all are, short of numbers that no picture has; one pass is enough.
+            finite = torch.isfinite(canvases.flatten(1).sum(dim=1))
+            pixels = self.engine.operations.yuv420(canvases, wanted)
+            return Transfer(pixels, copies), Transfer(finite, copies)
+
+    def _canvases(self, cell: range) -> Tensor:
+        """The pictures of a cell on their canvases: [N, 3, H, W]; the next cell overwrites them."""
+        rows = [self.schedule.row(index) for index in cell]
+        pictures = self.engine.pictures(rows)
+        if all(lies_as_it_is(pictures, self.canvas_size, row.framing) for row in rows):
+            return pictures
+        pairs = zip(pictures, rows, strict=False)
+        return torch.stack([lay(picture, self.canvas_size, row.framing) for picture, row in pairs])
+
+
+def _check_finite(frames: Iterable[int], finite: Iterable[bool]) -> None:
+    for index, well in zip(frames, finite, strict=True):
+        if not well:
+            raise RenderError(
+                f"frame {index}: this mix makes no picture, its numbers overflow; bring alpha and "
+                "truncation nearer to 0..1"
+            )
 
 
 def open_film(timeline: Timeline, *, device: str | None = None, draft: bool = False) -> Film:
@@ -96,9 +161,9 @@ def open_film(timeline: Timeline, *, device: str | None = None, draft: bool = Fa
         if home.facts.architecture == "skip" and home.img_resolution > 4:
             stop_resolution = home.img_resolution // 2
     files = [runs[column.network][column.snapshot - 1] for column in columns]
-    engine = Engine(
-        home.to(chosen), Shelf(files, chosen), projected, stop_resolution=stop_resolution
-    )
+    with painting(chosen):
+        shelf = Shelf(files, chosen)
+        engine = make_engine(home.to(chosen), shelf, projected, schedule, stop_resolution)
     return Film(
         timeline=timeline,
         schedule=schedule,
@@ -109,7 +174,7 @@ def open_film(timeline: Timeline, *, device: str | None = None, draft: bool = Fa
             *(file for run in runs.values() for file in run),
             *(timeline.path.parent / name for name in projected),
         ),
-        notes=(*timeline.notes, *differences),
+        notes=(*timeline.notes, *differences, *engine.notes),
     )
 
 
@@ -200,8 +265,8 @@ def encode(
         settings = replace(settings, crf=28, preset="ultrafast")
     started = time.monotonic()
     with Encoder(target, settings) as encoder:
-        for done, index in enumerate(frames, start=1):
-            encoder.write(film.yuv420(index))
+        for done, frame in enumerate(film.frames(frames), start=1):
+            encoder.write(frame)
             if done < len(frames):
                 yield Progress(done, len(frames), time.monotonic() - started)
     # The last step is told when the film stands at its place.

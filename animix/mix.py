@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -23,11 +24,17 @@ def first_layer(swap_octaves: float, resolutions: Sequence[int]) -> float:
     >>> [first_layer(octaves, resolutions) for octaves in (2, 3, 3.5, 5)]
     [0.0, 2.0, 3.0, 6.0]
     """
+    return float(np.interp(swap_octaves, *_first_layers(tuple(resolutions))))
+
+
+@lru_cache(maxsize=16)
+def _first_layers(resolutions: tuple[int, ...]) -> tuple[Floats, Floats]:
+    """Octaves and the number of the first layer at each."""
     places = {2.0: 0.0}
     for number, resolution in enumerate(resolutions):
         places.setdefault(math.log2(resolution), float(number))
     places[math.log2(2 * resolutions[-1])] = float(len(resolutions))
-    return float(np.interp(swap_octaves, list(places.keys()), list(places.values())))
+    return np.array(list(places.keys())), np.array(list(places.values()))
 
 
 def share(

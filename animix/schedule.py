@@ -113,6 +113,15 @@ def at(samples: Floats, index: int) -> float:
     return float(samples[index % len(samples)])
 
 
+def each_at(tracks: Sequence[Floats], index: int) -> Floats:
+    """The samples of a frame in several tracks, many of which are one and the same."""
+    known: dict[int, float] = {}
+    for samples in tracks:
+        if id(samples) not in known:
+            known[id(samples)] = at(samples, index)
+    return np.array([known[id(samples)] for samples in tracks])
+
+
 @dataclass(frozen=True, eq=False)
 class Schedule:
     """One row a frame; made by ``animix.sampling.make_schedule``."""
@@ -152,7 +161,7 @@ class Schedule:
                 share=share(
                     at(layer.swap_octaves, index),
                     width=at(layer.width, index),
-                    alpha=np.array([at(alpha, index) for alpha in layer.alpha]),
+                    alpha=each_at(layer.alpha, index),
                     take=layer.take,
                     resolutions=self.facts.resolutions,
                 ),
@@ -174,7 +183,7 @@ class Schedule:
             mix=self.mix(index),
             latents=tuple((self.sources[key], weight) for key, weight in self.path.at(index)),
             space=self.space,
-            psi=np.array([at(psi, index) for psi in self.psi]),
+            psi=each_at(self.psi, index),
             labels=self.classes.at(index) if self.classes else (),
             noise=noise_state(self.noise, time_seconds),
             framing=self.frame.at(index),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from torch import Tensor
 from animix.checkpoints.load import load_network
 from animix.engine.device import choose_device, painting
 from animix.engine.pixels import lay, to_rgb8
-from animix.errors import NetworkError, OptionError, RenderError
+from animix.errors import NetworkError, OptionError
 from animix.film import open_film
 from animix.latents import ws_of_seed
 from animix.networks.network import Network
@@ -89,22 +89,14 @@ def _of_timeline(
         img_resolution=film.engine.facts.img_resolution,
         num_views=2,
         w=lambda seed: film.engine.ws(at_seed(untruncated, seed))[0],
-        paint=lambda seed: [film.engine.picture(at_seed(row, seed)) for row in (base, blended)],
+        paint=lambda seed: list(film.pictures([at_seed(row, seed) for row in (base, blended)])),
     )
 
 
-@contextlib.contextmanager
-def painting_seeds(device: torch.device) -> Iterator[None]:
+def painting_seeds(device: torch.device) -> AbstractContextManager[None]:
     """As ``painting``, with advice for pictures that can't be made smaller."""
-    try:
-        with painting(device):
-            yield
-    except RenderError as error:
-        # Full memory alone has a cause. A mix that overflows has none, and says what to do.
-        if error.__cause__ is None:
-            raise
-        advice = "use a machine with more" if device.type == "cpu" else "try --device cpu"
-        raise RenderError(f"{device}: out of memory; {advice}") from error.__cause__
+    on_cpu = device.type == "cpu"
+    return painting(device, "use a machine with more" if on_cpu else "try --device cpu")
 
 
 def picture_of(name: str, network: Network, ws: Tensor) -> Tensor:

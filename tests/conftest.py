@@ -7,6 +7,10 @@ import numpy as np
 import pytest
 import torch
 
+if not torch.cuda.is_available():
+    # Triton reads it when it is imported: without a GPU its kernels run in its interpreter.
+    os.environ["TRITON_INTERPRET"] = "1"
+
 hypothesis.settings.register_profile("animix", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("animix")
 

@@ -11,7 +11,7 @@ import torch
 import animix
 from animix import film as film_module
 from animix.engine.device import painting
-from animix.engine.plain import noise_circle
+from animix.engine.noise import noise_circle
 from animix.errors import OptionError, RenderError, TimelineError
 from animix.film import encode, film_path, open_film
 from animix.networks.blend import with_mapping
@@ -255,10 +255,10 @@ def test_an_interrupted_render_keeps_the_film_that_was_there(folder, monkeypatch
     film, target = open_reel(folder), folder / "reel.mp4"
     target.write_bytes(b"an earlier film")
 
-    def interrupted(index):
+    def interrupted(self, cell):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(type(film), "yuv420", lambda self, index: interrupted(index))
+    monkeypatch.setattr(type(film), "_canvases", interrupted)
     with pytest.raises(KeyboardInterrupt):
         list(encode(film, target))
     assert target.read_bytes() == b"an earlier film"

@@ -1,5 +1,6 @@
 """On CUDA everything is as on the CPU, within float32's rounding, and frames are as pure."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,8 @@ import pytest
 import torch
 
 import animix
+from animix.engine.fast import FastEngine
+from animix.engine.plain import PlainEngine
 from animix.film import encode, open_film
 from animix.networks.recognize import network_of
 from animix.timeline.reader import load_timeline
@@ -101,36 +104,53 @@ def test_a_frame_is_the_same_whichever_way_it_is_asked(folder):
         assert alone.yuv420(index).tobytes() == pixels[index]
 
 
+def plainly(film):
+    """The same film with the plain engine."""
+    return replace(film, engine=PlainEngine(film.engine.home, film.engine.shelf, {}))
+
+
+@pytest.mark.parametrize("architecture", ["skip", "resnet", "orig"])
+@pytest.mark.parametrize("noise", ["fixed", "none", "random", "{loop: 1s}"])
+def test_the_fast_engine_paints_as_the_plain_one(folder, architecture, noise):
+    tensors, metadata = tiny_tensors(img_resolution=64, channels=64, architecture=architecture)
+    write_tensors(folder / "faces.safetensors", tensors, metadata)
+    for number in range(40):
+        relative = relative_of(tensors, amount=0.01 * number, seed=number)
+        write_tensors(folder / f"art-{number}.safetensors", relative, metadata)
+    text = (folder / "reel.yaml").read_text().replace("{loop: 1s}", noise)
+    (folder / "reel.yaml").write_text(text)
+    film = open_film(load_timeline(folder / "reel.yaml"), device="cuda")
+    assert isinstance(film.engine, FastEngine)
+    for index in (0, 5, 10, 19):
+        expected = plainly(film).canvas(index).cpu().numpy()
+        assert relative_error(film.canvas(index), expected) < 1e-2
+
+
 def test_the_cpu_paints_the_same_within_rounding(folder):
     timeline = load_timeline(folder / "reel.yaml")
     on_cuda, on_cpu = open_film(timeline, device="cuda"), open_film(timeline, device="cpu")
     for index in (0, 5, 10):
         expected = on_cpu.canvas(index).numpy()
-        assert relative_error(on_cuda.canvas(index), expected) < 1e-4
-        levels = on_cuda.yuv420(index).astype(int) - on_cpu.yuv420(index)
+        assert relative_error(plainly(on_cuda).canvas(index), expected) < 1e-4
+        levels = plainly(on_cuda).yuv420(index).astype(int) - on_cpu.yuv420(index)
         assert np.abs(levels).max() <= 1
+        levels = on_cuda.yuv420(index).astype(int) - on_cpu.yuv420(index)
+        assert np.abs(levels).max() <= 2
 
 
 def test_forty_snapshots_take_the_memory_of_few(folder):
-    few = (folder / "reel.yaml").read_text().replace("art-*", "art-[01]")
+    few = (folder / "reel.yaml").read_text().replace("art-*", "art-[0-5]")
     (folder / "few.yaml").write_text(few)
 
     def peak_bytes(name):
         film = open_film(load_timeline(folder / name), device="cuda")
         torch.cuda.reset_peak_memory_stats()
-        for index in range(20):
-            film.canvas(index)
-        assert len(film.engine.shelf) <= 3
-        one = sum(
-            tensor.nbytes
-            for tensor in animix.load_network(folder / "faces.safetensors").tensors.values()
-        )
-        return torch.cuda.max_memory_allocated(), one
+        before = torch.cuda.memory_allocated()
+        list(film.frames(range(20)))
+        return torch.cuda.max_memory_allocated() - before
 
     peak_bytes("few.yaml")  # cuDNN's own workspace is counted from here on
-    of_few, one = peak_bytes("few.yaml")
-    of_forty, _ = peak_bytes("reel.yaml")
-    assert of_forty < of_few + 2 * one
+    assert peak_bytes("reel.yaml") < 1.5 * peak_bytes("few.yaml")
 
 
 def test_a_film_is_encoded_from_cuda(folder):

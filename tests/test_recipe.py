@@ -48,7 +48,7 @@ def test_the_blend_of_a_moment_paints_that_frame_bit_for_bit(folder, at):
     film = open_film(load_timeline(folder / "reel.yaml"), device="cpu")
     row = film.schedule.row(film.schedule.frame_at(at))
     picture = blended.network.synthesis(film.engine.ws(row)[None])[0]
-    assert torch.equal(picture, film.engine.picture(row))
+    assert torch.equal(picture, film.pictures([row])[0])
     home = animix.load_network(folder / "ink.safetensors")
     z = np.random.RandomState(5).randn(1, home.z_dim)
     assert torch.equal(blended.network.mapping(z), home.mapping(z))

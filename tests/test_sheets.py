@@ -58,7 +58,7 @@ def test_a_sheet_that_the_device_has_no_memory_for_says_so(tmp_path, monkeypatch
 
 
 @pytest.mark.parametrize(
-    ("device", "advice"), [("cuda", "try --device cpu"), ("cpu", "a machine with more")]
+    ("device", "advice"), [("mps", "try --device cpu"), ("cpu", "a machine with more")]
 )
 def test_the_advice_is_one_that_a_sheet_can_follow(device, advice):
     message = f"{device}: out of memory; .*{advice}"

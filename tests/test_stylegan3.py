@@ -9,7 +9,7 @@ from scipy.signal import firwin, kaiser_atten, kaiser_beta
 from scipy.special import j1
 
 from animix.checkpoints.load import load_network
-from animix.engine.plain import noise_circle
+from animix.engine.noise import noise_circle
 from animix.errors import NetworkError
 from animix.film import encode, open_film
 from animix.networks import stylegan3
@@ -289,8 +289,8 @@ def test_a_timeline_renders(folder, draft):
     row = film.schedule.row(0)
     assert row.mix[:, 0].tolist() == [1] * len(whole.layers)
     expected = whole.synthesis(film.engine.ws(row)[None])[0]
-    assert torch.equal(film.engine.picture(row), expected)
-    assert not torch.equal(film.engine.picture(film.schedule.row(2)), expected)
+    assert torch.equal(film.pictures([row])[0], expected)
+    assert not torch.equal(film.pictures([film.schedule.row(2)])[0], expected)
 
 
 def test_the_summary_tells_its_kind_and_kin(folder):

@@ -36,18 +36,20 @@ def choose_device(name: str | None = None) -> torch.device:
 
 
 @contextlib.contextmanager
-def painting(device: torch.device) -> Iterator[None]:
-    """Full float32 without gradients; a device whose memory is full ends in a RenderError."""
+def painting(device: torch.device, advice: str = "try --draft or a smaller size") -> Iterator[None]:
+    """Full float32 without gradients; memory that is full is a RenderError with an advice."""
+    # Streams, graphs and Triton's kernels go to the current device, whatever their tensors are on.
+    on_it = torch.cuda.device(device) if device.type == "cuda" else contextlib.nullcontext()
     try:
-        with torch.inference_mode(), full_float32():
+        with torch.inference_mode(), full_float32(), on_it:
             yield
     except (torch.OutOfMemoryError, MemoryError) as exc:
-        raise _out_of_memory(device) from exc
+        raise _out_of_memory(device, advice) from exc
     except RuntimeError as exc:
         if "can't allocate memory" not in str(exc):  # how torch says it on the CPU
             raise
-        raise _out_of_memory(device) from exc
+        raise _out_of_memory(device, advice) from exc
 
 
-def _out_of_memory(device: torch.device) -> RenderError:
-    return RenderError(f"{device}: out of memory; try --draft or a smaller size")
+def _out_of_memory(device: torch.device, advice: str) -> RenderError:
+    return RenderError(f"{device}: out of memory; {advice}")

@@ -86,6 +86,13 @@ def lay(picture: Tensor, canvas_size: tuple[int, int], framing: Framing) -> Tens
     return torch.lerp(behind, laid, share)
 
 
+def lies_as_it_is(pictures: Tensor, canvas_size: tuple[int, int], framing: Framing) -> bool:
+    """Whether pictures [..., h, w] fill the canvas just as they are."""
+    moved = framing.pan_x, framing.pan_y, framing.rotate % 360
+    height, width = pictures.shape[-2:]
+    return (width, height) == canvas_size and framing.zoom == 1 and not any(moved)
+
+
 @torch.no_grad()
 def to_yuv420(canvas: Tensor, frame_index: int) -> Tensor:
     """The canvas as planar 4:2:0, BT.709, limited range: uint8 [H · W · 3/2] from [3, H, W].
@@ -287,6 +294,8 @@ def _backdrop(picture: Tensor, canvas_size: tuple[int, int]) -> Tensor:
 # "The unreasonable effectiveness of quasirandom sequences", 2018; x³ = x + 1.
 PLASTIC_NUMBER = 1.324717957244746
 
+THRESHOLD_SIDE = 64
+
 
 def _dither(plane: Tensor, frame_index: int, plane_index: int) -> Tensor:
     """Levels [H, W] rounded up or down to uint8, so that their mean stays: floor(level + u).
@@ -294,16 +303,22 @@ def _dither(plane: Tensor, frame_index: int, plane_index: int) -> Tensor:
     u in (0, 1) is the blue-noise texture, elsewhere for each frame and plane.
     """
     height, width = plane.shape
-    threshold = _threshold(plane.device)
-    size = threshold.shape[0]
-    step = 3 * frame_index + plane_index
-    shifts = tuple(int(size * (step / PLASTIC_NUMBER**power % 1)) for power in (1, 2))
-    tiled = threshold.roll(shifts, (0, 1)).repeat(-(-height // size), -(-width // size))
+    texture = threshold(plane.device)
+    size = len(texture)
+    shifts = dither_shifts(frame_index, plane_index)
+    tiled = texture.roll(shifts, (0, 1)).repeat(-(-height // size), -(-width // size))
     return (plane + tiled[:height, :width]).to(torch.uint8)
 
 
+def dither_shifts(frame_index: int, plane_index: int) -> tuple[int, int]:
+    """Rows and columns by which the texture is shifted for a plane of a frame."""
+    step = 3 * frame_index + plane_index
+    down, along = (int(THRESHOLD_SIDE * (step / PLASTIC_NUMBER**power % 1)) for power in (1, 2))
+    return down, along
+
+
 @lru_cache(maxsize=4)
-def _threshold(device: torch.device) -> Tensor:
+def threshold(device: torch.device) -> Tensor:
     """The blue-noise texture in (0, 1): [64, 64]. Made by tools/blue_noise.py."""
     ranks = np.load(Path(__file__).with_name("blue_noise.npy"))
     # Thresholds stay clear of 0 and 1 by more than float32 errs: whole levels stay what they are.

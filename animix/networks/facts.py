@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from animix.networks.stylegan3_plan import Plan
 
@@ -50,7 +51,7 @@ class NetworkFacts:
     plan: Plan | None = None
     """The rates, sizes and filters of StyleGAN3's layers; None for other kinds."""
 
-    @property
+    @cached_property
     def resolutions(self) -> tuple[int, ...]:
         """The resolution of each layer, in order: [L]."""
         return tuple(layer.resolution for layer in self.layers)

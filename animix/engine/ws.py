@@ -1,0 +1,101 @@
+"""The ws of frames: seeds through the mapping network, remembered; projected files as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from animix.engine.transfer import upload
+from animix.latents import one_hot, z_of_seed
+from animix.networks.network import Network
+from animix.schedule import Row
+
+_REMEMBERED = 256
+"""Seeds whose w is kept; a path visits a few of them over and over."""
+
+
+class Ws:
+    """The ws of rows, in any order; ``projected`` has the w [num_ws, w_dim] of each latent file."""
+
+    def __init__(self, network: Network, projected: Mapping[str, NDArray[np.float32]]) -> None:
+        self.network = network
+        self._projected = {
+            name: torch.from_numpy(w).to(network.device) for name, w in projected.items()
+        }
+        self._of_seed: dict[tuple[int, int | None], Tensor] = {}
+
+    def of_rows(self, rows: Sequence[Row]) -> Tensor:
+        """The ws of rows, seeds truncated: [N, num_ws, w_dim]."""
+        psi = np.array([row.psi for row in rows], dtype=np.float32)[..., None]  # [N, num_ws, 1]
+        if rows[0].space == "z":
+            return self._truncated(self._of_z(rows), np.ones(len(rows)), psi)
+        seeds: dict[tuple[int, int | None], NDArray[np.float64]] = {}
+        files: dict[str, NDArray[np.float64]] = {}
+        for n, row in enumerate(rows):
+            for source, weight in row.latents:
+                if isinstance(source, str):
+                    files.setdefault(source, np.zeros(len(rows)))[n] += weight
+                    continue
+                for label, share in row.labels or ((None, 1.0),):
+                    seeds.setdefault((source, label), np.zeros(len(rows)))[n] += weight * share
+        ws = torch.zeros(1, device=self.network.device)
+        if seeds:
+            weights = np.stack(list(seeds.values()), axis=1)  # [N, seeds]
+            w = self._weighed(weights, [self._mapped(*seed) for seed in seeds])
+            ws = self._truncated(w[:, None], weights.sum(axis=1), psi)
+        if files:
+            weights = np.stack(list(files.values()), axis=1)
+            ws = ws + self._weighed(weights, [self._projected[name] for name in files])
+        return ws
+
+    def _of_z(self, rows: Sequence[Row]) -> Tensor:
+        """The w of rows whose latents are weighed before the mapping network: [N, 1, w_dim]."""
+        z = np.zeros((len(rows), self.network.z_dim))
+        for n, row in enumerate(rows):
+            for source, weight in row.latents:
+                assert isinstance(source, int), "the schedule lets no projected file into z"
+                z[n] += weight * z_of_seed(source, self.network.z_dim)[0]
+        if not self.network.c_dim:
+            return self.network.mapping(z)[:, :1]
+        classes = sorted({label for row in rows for label, _ in row.labels})
+        shares = np.array([[dict(row.labels).get(label, 0.0) for label in classes] for row in rows])
+        mapped = torch.stack(
+            [
+                self.network.mapping(z, one_hot(label, self.network.c_dim).repeat(len(rows), 0))[
+                    :, 0
+                ]
+                for label in classes
+            ]
+        )
+        return torch.einsum("nc,cnd->nd", self._tensor(shares), mapped)[:, None]
+
+    def _mapped(self, seed: int, label: int | None) -> Tensor:
+        """The w of a seed: [w_dim]."""
+        if (seed, label) not in self._of_seed:
+            if len(self._of_seed) >= _REMEMBERED:
+                self._of_seed.clear()
+            z = z_of_seed(seed, self.network.z_dim)
+            at_class = None if label is None else one_hot(label, self.network.c_dim)
+            self._of_seed[seed, label] = self.network.mapping(z, at_class)[0, 0]
+        return self._of_seed[seed, label]
+
+    def _weighed(self, weights: NDArray[np.float64], parts: Sequence[Tensor]) -> Tensor:
+        """Sums [N, …] of parts by weights [N, parts]."""
+        weighed: Tensor = torch.tensordot(self._tensor(weights), torch.stack(list(parts)), dims=1)
+        return weighed
+
+    def _truncated(self, w: Tensor, total: NDArray[np.float64], psi: NDArray[np.float32]) -> Tensor:
+        """The ws of sums w [N, 1, w_dim] of mapped latents, whose weights' totals are [N].
+
+        Σ weight · (w_avg + psi · (w − w_avg)), as ``truncated`` has it for one (Karras et al. 2019,
+        appendix B).
+        """
+        w_avg = self.network.tensors["mapping.w_avg"]
+        return w * self._tensor(psi) + w_avg * self._tensor(total[:, None, None] * (1 - psi))
+
+    def _tensor(self, values: NDArray[np.floating]) -> Tensor:
+        return upload(values.astype(np.float32), self.network.device)

@@ -1,0 +1,185 @@
+"""The fast engine paints what the plain one paints, however frames are mixed and asked for."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from animix.checkpoints.load import load_network
+from animix.engine import fast_stylegan2, twins
+from animix.engine import stack as stack_module
+from animix.engine.fast import FastEngine
+from animix.engine.make import why_plain
+from animix.engine.plan import MAX_SLOTS, Plan, make_plan, place_columns
+from animix.engine.stack import folded
+from animix.film import open_film
+from animix.timeline.reader import load_timeline
+from tests.tiny import relative_of, tiny_tensors, write_tensors
+
+NETWORKS = """
+networks: {faces: faces.safetensors, art: "art-*.safetensors", third: third.safetensors,
+           fourth: fourth.safetensors}
+duration: 6f
+fps: 10
+"""
+
+SWEEP = "third: {swap: {0%: none, 50%: 8, 100%: none}}"
+
+BLENDS = {
+    "one network": "blend: [faces]",
+    "a mix that stands still": "blend: [faces, third: {swap: 16, alpha: 0.7}]",
+    "a sweep": f"blend: [faces, {SWEEP}]",
+    "extrapolated": "blend: [faces, third: {alpha: {0%: -2, 50%: 3, 100%: -2}}]",
+    "a run of snapshots": "blend: [faces, art: {snapshot: {0%: 0, 100%: last}}]",
+    "a jump": "blend: [faces, art: {snapshot: {0%: 1 hold, 30%: 5 hold, end: 1}}]",
+    "four networks": f"blend: [faces, art: {{alpha: 0.5}}, {SWEEP}, fourth: {{take: low}}]",
+}
+
+
+@pytest.fixture(autouse=True)
+def low_resolutions(monkeypatch):
+    """Let networks of 16 px have layers of every kind."""
+    monkeypatch.setattr(stack_module, "CONCATENATED_RESOLUTION", 8)
+    monkeypatch.setattr(fast_stylegan2, "GROUPED_RESOLUTION", 16)
+
+
+def write_networks(folder, **tiny):
+    tensors, metadata = tiny_tensors(img_resolution=16, **tiny)
+    names = ["third", "fourth", *(f"art-{n}" for n in range(1, 6))]
+    write_tensors(folder / "faces.safetensors", tensors, metadata)
+    for seed, name in enumerate(names, start=1):
+        relative = relative_of(tensors, amount=0.2, seed=seed)
+        write_tensors(folder / f"{name}.safetensors", relative, metadata)
+
+
+def both(folder, text, batch_size=4, dtype=torch.float32, **settings):
+    """The same film with the plain engine and with the fast one, its kernels' twins inside."""
+    (folder / "reel.yaml").write_text(NETWORKS + text)
+    plain = open_film(load_timeline(folder / "reel.yaml"), device="cpu", **settings)
+    plan = Plan(batch_size, dtype, place_columns(plain.schedule, batch_size))
+    home = load_network(folder / "faces.safetensors")
+    stop = 8 if settings.get("draft") else None
+    fast = FastEngine(home, plain.engine.shelf, {}, plan, twins, stop)
+    return plain, replace(plain, engine=fast)
+
+
+def assert_same_pictures(plain, fast, tolerance=1e-5):
+    for index in range(plain.schedule.num_frames):
+        expected, found = plain.canvas(index), fast.canvas(index)
+        error = (found - expected).norm() / expected.norm()
+        assert error < tolerance, f"frame {index}: {error}"
+
+
+@pytest.mark.parametrize("architecture", ["skip", "resnet", "orig"])
+@pytest.mark.parametrize("blend", BLENDS.values(), ids=BLENDS.keys())
+def test_every_mix_and_architecture_is_painted_as_the_plain_engine_does(
+    tmp_path, architecture, blend
+):
+    write_networks(tmp_path, architecture=architecture)
+    assert_same_pictures(*both(tmp_path, blend))
+
+
+@pytest.mark.parametrize("noise", ["fixed", "none", "random", "{loop: 0.5s}"])
+@pytest.mark.parametrize(
+    "latents", ["[3, 17]", "{seeds: [3, 17], space: z}", "{0s: 3, 0.3s: me.npz, end: 3}"]
+)
+def test_noise_latents_labels_and_truncation_are_the_plain_engines(tmp_path, noise, latents):
+    write_networks(tmp_path, c_dim=3)
+    np.savez(tmp_path / "me.npz", w=np.random.default_rng(0).normal(size=(1, 6, 16)))
+    text = (
+        f"{BLENDS['a sweep']}\nnoise: {noise}\nlatents: {latents}\n"
+        "label: {0%: 0, 50%: 2, 100%: 0}\n"
+        "truncation: {4..4: 0.5, 8..: {0%: 1, 50%: 0.7, 100%: 1}}\n"
+    )
+    plain, fast = both(tmp_path, text)
+    w = np.load(tmp_path / "me.npz")["w"][0].astype(np.float32)
+    plan = fast.engine.plan
+    home = load_network(tmp_path / "faces.safetensors")
+    engine = FastEngine(home, plain.engine.shelf, {"me.npz": w}, plan, twins)
+    assert_same_pictures(plain, replace(fast, engine=engine))
+
+
+@pytest.mark.parametrize("batch_size", [1, 4, 16])
+def test_a_frame_is_the_same_bytes_from_the_film_from_a_range_and_alone(tmp_path, batch_size):
+    write_networks(tmp_path)
+    text = f"{BLENDS['a run of snapshots']}\nnoise: random\n"
+    _, whole = both(tmp_path, text, batch_size)
+    frames = [frame.tobytes() for frame in whole.frames(range(6))]
+    _, part = both(tmp_path, text, batch_size)
+    assert [frame.tobytes() for frame in part.frames(range(2, 5))] == frames[2:5]
+    for index in (5, 1, 4):
+        _, alone = both(tmp_path, text, batch_size)
+        assert alone.yuv420(index).tobytes() == frames[index]
+
+
+def test_a_folded_up_convolution_paints_the_same(tmp_path, monkeypatch):
+    monkeypatch.setattr(stack_module, "FOLDED_RESOLUTION", 16)
+    write_networks(tmp_path)
+    plain, fast = both(tmp_path, BLENDS["a sweep"])
+    assert {conv.kind for conv in fast.engine.stack.convolutions} == {"plain", "up", "folded"}
+    assert_same_pictures(plain, fast)
+    assert folded(torch.ones(2, 3, 3, 3)).shape == (8, 3, 3, 3)
+
+
+def test_a_draft_stops_where_the_plain_engine_stops(tmp_path):
+    write_networks(tmp_path)
+    assert_same_pictures(*both(tmp_path, BLENDS["a sweep"], draft=True))
+
+
+def test_half_precision_is_within_half_a_percent(tmp_path):
+    write_networks(tmp_path, channels=16)
+    assert_same_pictures(*both(tmp_path, BLENDS["a sweep"], dtype=torch.float16), tolerance=5e-3)
+
+
+def test_what_lies_in_a_slot_from_before_leaves_no_trace(tmp_path):
+    write_networks(tmp_path)
+    _, fast = both(tmp_path, BLENDS["a run of snapshots"])
+    for frame in (5, 0, 3, 5):
+        fast.canvas(frame)
+    _, fresh = both(tmp_path, BLENDS["a run of snapshots"])
+    assert torch.equal(fast.canvas(3), fresh.canvas(3))
+
+
+@pytest.mark.parametrize(
+    ("blend", "batch_size", "num_slots"),
+    [
+        ("one network", 4, 1),
+        ("a sweep", 4, 2),
+        ("a run of snapshots", 1, 3),
+        ("a run of snapshots", 16, 6),
+        ("four networks", 4, 4),
+    ],
+)
+def test_a_run_of_snapshots_takes_turns_in_few_slots(tmp_path, blend, batch_size, num_slots):
+    write_networks(tmp_path)
+    plain, fast = both(tmp_path, BLENDS[blend], batch_size)
+    plan = fast.engine.plan
+    assert plan.num_slots == num_slots
+    for start in range(0, 6, batch_size):
+        mixes = [plain.schedule.mix(n) for n in range(start, min(start + batch_size, 6))]
+        used = np.flatnonzero((np.stack(mixes) != 0).any(axis=(0, 1))).tolist()
+        assert len({plan.slot_of_column[column] for column in used}) == len(used)
+
+
+def test_cells_are_as_large_as_few_slots_allow(tmp_path):
+    write_networks(tmp_path)
+    plain, _ = both(tmp_path, BLENDS["a sweep"])
+    assert (make_plan(plain.schedule).batch_size, make_plan(plain.schedule).num_slots) == (32, 2)
+    tensors, metadata = tiny_tensors(img_resolution=16)
+    for number in range(6, 41):
+        write_tensors(tmp_path / f"art-{number}.safetensors", tensors, metadata)
+    plain, _ = both(tmp_path, BLENDS["a run of snapshots"])
+    assert make_plan(plain.schedule).num_slots <= MAX_SLOTS
+    assert make_plan(plain.schedule).batch_size < 4
+
+
+def test_a_network_without_a_fast_path_says_so(tmp_path):
+    write_networks(tmp_path, channels=12)
+    network = load_network(tmp_path / "faces.safetensors")
+    assert "12 channels" in why_plain(network, (9, 0), has_triton=True)
+    write_networks(tmp_path)
+    network = load_network(tmp_path / "faces.safetensors")
+    assert why_plain(network, (9, 0), has_triton=True) is None
+    assert "Triton" in why_plain(network, (9, 0), has_triton=False)
+    assert "7.0" in why_plain(network, (6, 1), has_triton=True)
