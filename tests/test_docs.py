@@ -80,6 +80,20 @@ def test_the_figures_in_the_readme_are_those_of_the_benchmark():
         assert row.endswith(f"| {result['command_seconds']} | {result['fps']} |")
 
 
+def test_the_figures_of_the_engine_are_those_of_its_benchmark():
+    report = json.loads((ROOT / "benchmarks/results/engine-cuda.json").read_text())
+    assert "H100" in report["device"]
+    cases = {case.split(" px, ")[1] for case in report["results"]}
+    for case in cases:
+        figures = [report["results"][f"{size} px, {case}"]["fps"] for size in (256, 512, 1024)]
+        assert f"| {case} | {' | '.join(f'{fps:,}' for fps in figures)} |" in README
+
+
+def test_no_document_has_a_gap():
+    for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), ROOT / "CONTRIBUTING.md"]:
+        assert not re.findall(r"\b(?:TODO|TBD|XXX|[A-Z]+_LINES?)\b", page.read_text("utf-8"))
+
+
 def test_the_public_names_are_those_that_are_promised():
     assert animix.__all__ == sorted(animix.__all__)
     for name in animix.__all__:
