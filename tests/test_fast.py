@@ -122,6 +122,19 @@ def test_a_folded_up_convolution_paints_the_same(tmp_path, monkeypatch):
     assert folded(torch.ones(2, 3, 3, 3)).shape == (8, 3, 3, 3)
 
 
+def test_channels_may_grow_towards_the_last_layer(tmp_path):
+    write_networks(tmp_path)
+    for path in tmp_path.glob("*.safetensors"):
+        tensors = dict(load_network(path).tensors)
+        for name in ("conv1.weight", "conv1.bias", "torgb.affine.weight", "torgb.affine.bias"):
+            name = f"synthesis.b16.{name}"
+            tensors[name] = torch.cat([tensors[name], tensors[name]])
+        colours = tensors["synthesis.b16.torgb.weight"]
+        tensors["synthesis.b16.torgb.weight"] = torch.cat([colours, 0.5 * colours], dim=1)
+        write_tensors(path, tensors, {})
+    assert_same_pictures(*both(tmp_path, BLENDS["a sweep"]))
+
+
 def test_a_draft_stops_where_the_plain_engine_stops(tmp_path):
     write_networks(tmp_path)
     assert_same_pictures(*both(tmp_path, BLENDS["a sweep"], draft=True))

@@ -129,7 +129,7 @@ class Stack:
         fan_in = [9.0 * conv.in_channels for conv in self.convolutions]
         self.fan_in = torch.tensor(fan_in, device=device)
         num_conv, num_rgb = len(self.convolutions), len(self.to_rgbs)
-        channels = max(conv.in_channels for conv in self.convolutions)
+        channels = max(max(conv.in_channels, conv.out_channels) for conv in self.convolutions)
         self.affine = zeros(len(styled), like.w_dim, num_slots, channels)
         self.affine_bias = zeros(len(styled), num_slots, channels)
         self.energies = zeros(num_conv, len(self.pairs), channels, channels)
