@@ -174,8 +174,17 @@ def open_film(timeline: Timeline, *, device: str | None = None, draft: bool = Fa
             *(file for run in runs.values() for file in run),
             *(timeline.path.parent / name for name in projected),
         ),
-        notes=(*timeline.notes, *differences, *engine.notes),
+        notes=(*timeline.notes, *differences, *_noise_notes(timeline, home), *engine.notes),
     )
+
+
+def _noise_notes(timeline: Timeline, home: Network) -> list[str]:
+    """Says that noise was asked for where networks take none, as StyleGAN3 never does."""
+    if timeline.noise.kind in ("fixed", "none"):
+        return []
+    if any(name.endswith(".noise_strength") for name in home.tensors):
+        return []
+    return [f"noise: {timeline.noise.kind} changes nothing, these networks take no noise"]
 
 
 def find_networks(timeline: Timeline) -> dict[str, list[Path]]:

@@ -293,6 +293,15 @@ def test_a_timeline_renders(folder, draft):
     assert not torch.equal(film.pictures([film.schedule.row(2)])[0], expected)
 
 
+@pytest.mark.parametrize(
+    ("noise", "told"), [("fixed", False), ("none", False), ("random", True), ("{loop: 1s}", True)]
+)
+def test_noise_that_changes_nothing_is_told(folder, noise, told):
+    (folder / "reel.yaml").write_text(REEL.replace("noise: {loop: 1s}", f"noise: {noise}"))
+    film = open_film(load_timeline(folder / "reel.yaml"), device="cpu")
+    assert any("changes nothing" in note for note in film.notes) == told
+
+
 def test_the_summary_tells_its_kind_and_kin(folder):
     summary, warnings = summarize(open_film(load_timeline(folder / "reel.yaml"), device="cpu"))
     assert [network.architecture for network in summary.networks] == ["stylegan3 config-t"] * 2
