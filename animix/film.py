@@ -27,7 +27,7 @@ from animix.latents import load_latent
 from animix.networks.blend import check_blendable, mapping_differences, with_mapping
 from animix.networks.facts import NetworkFacts
 from animix.networks.network import Network
-from animix.progress import Progress
+from animix.progress import Progress, Stages
 from animix.sampling import make_schedule
 from animix.schedule import Column, Row, Schedule
 from animix.timeline.timeline import Timeline
@@ -273,13 +273,24 @@ def encode(
     if draft:
         settings = replace(settings, crf=28, preset="ultrafast")
     started = time.monotonic()
-    with Encoder(target, settings) as encoder:
-        for done, frame in enumerate(film.frames(frames), start=1):
-            encoder.write(frame)
+    stages = Stages()
+
+    def progress(done: int) -> Progress:
+        return Progress(done, len(frames), time.monotonic() - started, stages.slowest)
+
+    with contextlib.ExitStack() as ending, Encoder(target, settings) as encoder:
+        painted = film.frames(frames)
+        for done in range(1, len(frames) + 1):
+            with stages.waiting_for("painting"):
+                frame = next(painted)
+            with stages.waiting_for("encoding"):
+                encoder.write(frame)
             if done < len(frames):
-                yield Progress(done, len(frames), time.monotonic() - started)
+                yield progress(done)
+        # Until the film is whole it is ffmpeg that is waited for.
+        ending.enter_context(stages.waiting_for("encoding"))
     # The last step is told when the film stands at its place.
-    yield Progress(len(frames), len(frames), time.monotonic() - started)
+    yield progress(len(frames))
 
 
 def render(

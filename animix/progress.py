@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import contextlib
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -12,6 +15,8 @@ class Progress:
     done: int
     total: int
     elapsed_seconds: float
+    slowest_stage: str = ""
+    """The stage that the work has waited for longest, where it has several."""
 
     @property
     def per_second(self) -> float:
@@ -22,3 +27,28 @@ class Progress:
     def eta_seconds(self) -> float:
         """Seconds that the rest will take at this pace."""
         return (self.total - self.done) / max(self.per_second, 1e-9)
+
+
+@dataclass
+class Stages:
+    """How long work has waited for each of its stages."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextlib.contextmanager
+    def waiting_for(self, stage: str) -> Iterator[None]:
+        """Count the time of a block as a stage's."""
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + time.monotonic() - started
+
+    @property
+    def slowest(self) -> str:
+        """The stage that was waited for longest.
+
+        >>> Stages({"painting": 2.5, "encoding": 0.5}).slowest
+        'painting'
+        """
+        return max(self.seconds, key=lambda stage: self.seconds[stage], default="")

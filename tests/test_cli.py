@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -82,6 +83,7 @@ def test_render_writes_a_film_and_says_where(folder, run):
     code, out, err = run("render", "reel.yaml", "--device", "cpu")
     assert code == 0
     assert out.startswith("renders/reel.mp4  10 frames, 1 s, 16×16")
+    assert re.search(r"\(\d+\.\d fps, cpu; (painting|encoding) took longest\)", out)
     assert "10/10  " in err
     assert count_frames(folder / "renders" / "reel.mp4") == 10
 

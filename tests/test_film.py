@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -64,6 +65,26 @@ class Recorder:
 
     def write(self, frame):
         self.frames.append(bytes(frame))
+
+
+@pytest.mark.parametrize("slow", ["painting", "encoding"])
+def test_the_slowest_stage_is_told(folder, monkeypatch, slow):
+    film = open_reel(folder)
+    paint, write = type(film.engine).pictures, Recorder.write
+
+    def pictures(self, rows):
+        time.sleep(0.02 * (slow == "painting"))
+        return paint(self, rows)
+
+    def written(self, frame):
+        time.sleep(0.2 * (slow == "encoding"))
+        return write(self, frame)
+
+    monkeypatch.setattr(type(film.engine), "pictures", pictures)
+    monkeypatch.setattr(Recorder, "write", written)
+    monkeypatch.setattr(film_module, "Encoder", Recorder)
+    *_, last = encode(film, folder / "reel.mp4", frames=range(3))
+    assert (last.done, last.slowest_stage) == (3, slow)
 
 
 NOISES = ["fixed", "none", "random", "{loop: 1s}"]

@@ -102,13 +102,15 @@ def render(
         report.result(
             f"{target}  {count(last.total, 'frame')}, {float(last.total / fps):.4g} s, "
             f"{width}×{height}; "
-            f"rendered in {clock(last.elapsed_seconds)} ({last.per_second:.1f} fps, {device_name})",
+            f"rendered in {clock(last.elapsed_seconds)} ({last.per_second:.1f} fps, {device_name}; "
+            f"{last.slowest_stage} took longest)",
             file=str(target),
             frames=last.total,
             width=width,
             height=height,
             fps=str(fps),
             elapsed_seconds=round(last.elapsed_seconds, 3),
+            slowest_stage=last.slowest_stage,
             device=device_name,
         )
 
