@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from animix.engine.transfer import new_stream
+
 
 class Captured:
     """A function of tensors, recorded as a CUDA graph when it is first called.
@@ -40,7 +42,7 @@ class Captured:
     def _capture(self, inputs: Sequence[Tensor]) -> None:
         self._inputs = [given.clone() for given in inputs]
         self._given = inputs
-        stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        stream = new_stream(inputs[0].device)
         stream.wait_stream(torch.cuda.current_stream())
         # Once without recording: kernels are compiled and libraries make their workspaces.
         with torch.cuda.stream(stream):
