@@ -56,7 +56,8 @@ class Film:
         cell = self._cell(index)
         with painting(self.engine.device):
             canvas = self._canvases(cell)[index - cell.start].clone()
-        _check_finite([index], [bool(torch.isfinite(canvas).all())])
+            finite = _finite(canvas[None])
+        _check_finite([index], finite)
         return canvas
 
     def yuv420(self, index: int) -> NDArray[np.uint8]:
@@ -84,14 +85,14 @@ class Film:
                 if on_cuda:
                     continue
             wanted, pixels, finite = under_way.popleft()
-            _check_finite(wanted, finite.wait().tolist())
+            _check_finite(wanted, finite.wait())
             yield from pixels.wait().numpy()
 
     def pictures(self, rows: Sequence[Row]) -> Tensor:
         """The pictures of any rows, such as seeds at a moment: [N, 3, h, w]; not on a canvas."""
         with painting(self.engine.device):
             pictures = self.engine.pictures(rows).clone()
-            finite = torch.isfinite(pictures.flatten(1).sum(dim=1)).tolist()
+            finite = _finite(pictures)
         _check_finite([row.index for row in rows], finite)
         return pictures
 
@@ -107,8 +108,7 @@ class Film:
         """The bytes of a cell's wanted frames, and which of them have a picture at all."""
         with painting(self.engine.device):
             canvases = self._canvases(cell)[wanted.start - cell.start :][: len(wanted)]
-            # A sum is finite if all are, short of numbers that no picture has; one pass is enough.
-            finite = torch.isfinite(canvases.flatten(1).sum(dim=1))
+            finite = _finite(canvases)
             pixels = self.engine.operations.yuv420(canvases, wanted)
             return Transfer(pixels, copies), Transfer(finite, copies)
 
@@ -118,12 +118,18 @@ class Film:
         pictures = self.engine.pictures(rows)
         if all(lies_as_it_is(pictures, self.canvas_size, row.framing) for row in rows):
             return pictures
-        pairs = zip(pictures, rows, strict=False)
+        pairs = zip(pictures, rows, strict=True)
         return torch.stack([lay(picture, self.canvas_size, row.framing) for picture, row in pairs])
 
 
-def _check_finite(frames: Iterable[int], finite: Iterable[bool]) -> None:
-    for index, well in zip(frames, finite, strict=True):
+def _finite(pictures: Tensor) -> Tensor:
+    """Which of the pictures [N, …] have finite numbers only: [N]."""
+    # A sum is finite if all are, short of numbers that no picture has; one pass is enough.
+    return torch.isfinite(pictures.flatten(1).sum(dim=1))
+
+
+def _check_finite(frames: Iterable[int], finite: Tensor) -> None:
+    for index, well in zip(frames, finite.tolist(), strict=True):
         if not well:
             raise RenderError(
                 f"frame {index}: this mix makes no picture, its numbers overflow; bring alpha and "

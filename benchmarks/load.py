@@ -27,9 +27,9 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))  # for the tests' writer of NVIDIA's layout
 
 import animix  # noqa: E402 (needs the path)
-from animix.checkpoints.load import load_network  # noqa: E402
-from benchmarks.render import processor  # noqa: E402
-from tests.nvidia_files import write_nvidia_pickle  # noqa: E402
+from animix.checkpoints.load import load_network  # noqa: E402 (the same)
+from benchmarks.render import processor  # noqa: E402 (the same)
+from tests.nvidia_files import write_nvidia_pickle  # noqa: E402 (the same)
 
 CHANNEL_BASE, CHANNEL_MAX, W_DIM, MAPPING_LAYERS = 32768, 512, 512, 8
 """Config-f of Karras et al. 2020."""

@@ -34,7 +34,7 @@ def published_modules() -> Iterator[None]:
     modules = {
         name: types.ModuleType(name) for name in ("dnnlib", "dnnlib.tflib", Network.__module__)
     }
-    modules[Network.__module__].Network = Network  # type: ignore[attr-defined]
+    modules[Network.__module__].Network = Network
     sys.modules.update(modules)
     try:
         yield

@@ -18,7 +18,6 @@ from animix.checkpoints.load import load_network
 from animix.checkpoints.nvidia_modules import read_snapshot
 from animix.checkpoints.nvidia_pickle import read_tensors
 from animix.checkpoints.nvidia_settings import metadata_of
-from animix.checkpoints.pickle_data import Record, read_pickle
 from animix.errors import NetworkError
 from animix.networks.recognize import network_of
 from tests.nvidia_files import (
@@ -378,49 +377,6 @@ def test_persistent_references_are_not_followed(tmp_path):
         load_network(path)
 
 
-@pytest.mark.parametrize(
-    "program",
-    [
-        b"cos\nsystem\n(S'true'\ntR.",
-        b"(S'true'\nios\nsystem\n.",
-        b"(cos\nsystem\nS'true'\no.",
-        b"c__builtin__\neval\n(S'1'\ntR.",
-        b"\x80\x04\x8c\x08builtins\x8c\x04exec\x93\x8c\x04pass\x85R.",
-        b"\x80\x02\x82\x01.",
-    ],
-)
-def test_every_way_to_call_something_is_refused(program):
-    with pytest.raises(NetworkError, match="which no network needs"):
-        read_pickle(io.BytesIO(program))
-
-
-def test_calls_become_records():
-    data = read_pickle(io.BytesIO(pickle.dumps(Calls(os.getenv, "HOME"))), ["os.getenv"])
-    assert isinstance(data, Record)
-    assert (data.name, data.args) == ("os.getenv", ("HOME",))
-
-
-@pytest.mark.parametrize(
-    "value",
-    [
-        {"a": [1, 2.5, None, True, "é", b"x"], 3: (), "t": (1, (2, 3, 4, 5))},
-        [(1 << 64) - 1, -1, 255, 65535, 1 << 31],
-        "x" * 300,
-        b"x\xff" * 300,
-        b"",
-        list(range(2000)),
-    ],
-)
-@pytest.mark.parametrize("protocol", [1, 2, 3, 4, 5])
-def test_plain_data_is_read_as_pythons_reader_does(value, protocol):
-    assert read_pickle(io.BytesIO(pickle.dumps(value, protocol))) == value
-
-
-def test_sets_and_ordered_dictionaries_become_plain():
-    data = pickle.dumps([{1}, frozenset({2}), OrderedDict(a=1)])
-    assert read_pickle(io.BytesIO(data)) == [[1], [2], {"a": 1}]
-
-
 # Damage.
 
 
@@ -504,32 +460,6 @@ def test_tensors_that_do_not_fit_are_refused(tmp_path, change, message):
     path = write_nvidia_pickle(tmp_path / "a.pkl", small_tensors() | change)
     with pytest.raises(NetworkError, match=message):
         load_network(path)
-
-
-@pytest.mark.parametrize(
-    "program",
-    [
-        b"\x80\x04.",
-        b"\x80\x04NN.",
-        b"\x80\x04t.",
-        b"\x80\x04h\x05.",
-        b"\x80\x04K\x01K\x02a.",
-        b"\x80\x04K\x01)R.",
-        b"\x80\x04}K\x01",
-        b"\x80\x04\x8e" + b"\xff" * 8 + b"x.",
-        b"\x80\x04\x8e" + b"\xff" * 7 + b"\x00x.",
-    ],
-)
-def test_damaged_programs_end_in_an_error(program):
-    with pytest.raises(NetworkError, match="the pickle is damaged or cut short"):
-        read_pickle(io.BytesIO(program))
-
-
-def test_a_key_nested_deeply_in_itself_is_refused_at_once():
-    # Hashing this tuple, as a dictionary would, takes 2 to the power of 80 steps.
-    tuples = b")q\x00" + b"h\x00\x86q\x00" * 80
-    with pytest.raises(NetworkError, match="damaged"):
-        read_pickle(io.BytesIO(b"\x80\x04}" + tuples + b"Ns."))
 
 
 @settings(

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import io
+import os
 import pickle
+from collections import OrderedDict
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from animix.checkpoints.pickle_data import read_pickle
+from animix.checkpoints.pickle_data import Record, read_pickle
 from animix.checkpoints.pickle_tape import MAX_LITERAL, Span, Tape, read_span
 from animix.errors import NetworkError
 
@@ -102,3 +104,79 @@ def test_texts_without_end_are_refused():
     word = b"X" + (1000).to_bytes(4, "little") + b"x" * 1000
     with pytest.raises(NetworkError, match="more texts than any network needs"):
         read_pickle(io.BytesIO(word * 20_000))
+
+
+class Called:
+    """Something that, unpickled, makes a call."""
+
+    def __reduce__(self):
+        return os.getenv, ("HOME",)
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        b"cos\nsystem\n(S'true'\ntR.",
+        b"(S'true'\nios\nsystem\n.",
+        b"(cos\nsystem\nS'true'\no.",
+        b"c__builtin__\neval\n(S'1'\ntR.",
+        b"\x80\x04\x8c\x08builtins\x8c\x04exec\x93\x8c\x04pass\x85R.",
+        b"\x80\x02\x82\x01.",
+    ],
+)
+def test_every_way_to_call_something_is_refused(program):
+    with pytest.raises(NetworkError, match="which no network needs"):
+        read_pickle(io.BytesIO(program))
+
+
+def test_calls_become_records():
+    data = read_pickle(io.BytesIO(pickle.dumps(Called())), ["os.getenv"])
+    assert isinstance(data, Record)
+    assert (data.name, data.args) == ("os.getenv", ("HOME",))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"a": [1, 2.5, None, True, "é", b"x"], 3: (), "t": (1, (2, 3, 4, 5))},
+        [(1 << 64) - 1, -1, 255, 65535, 1 << 31],
+        "x" * 300,
+        b"x\xff" * 300,
+        b"",
+        list(range(2000)),
+    ],
+)
+@pytest.mark.parametrize("protocol", [1, 2, 3, 4, 5])
+def test_plain_data_is_read_as_pythons_reader_does(value, protocol):
+    assert read_pickle(io.BytesIO(pickle.dumps(value, protocol))) == value
+
+
+def test_sets_and_ordered_dictionaries_become_plain():
+    data = pickle.dumps([{1}, frozenset({2}), OrderedDict(a=1)])
+    assert read_pickle(io.BytesIO(data)) == [[1], [2], {"a": 1}]
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        b"\x80\x04.",
+        b"\x80\x04NN.",
+        b"\x80\x04t.",
+        b"\x80\x04h\x05.",
+        b"\x80\x04K\x01K\x02a.",
+        b"\x80\x04K\x01)R.",
+        b"\x80\x04}K\x01",
+        b"\x80\x04\x8e" + b"\xff" * 8 + b"x.",
+        b"\x80\x04\x8e" + b"\xff" * 7 + b"\x00x.",
+    ],
+)
+def test_damaged_programs_end_in_an_error(program):
+    with pytest.raises(NetworkError, match="the pickle is damaged or cut short"):
+        read_pickle(io.BytesIO(program))
+
+
+def test_a_key_nested_deeply_in_itself_is_refused_at_once():
+    # Hashing this tuple, as a dictionary would, takes 2 to the power of 80 steps.
+    tuples = b")q\x00" + b"h\x00\x86q\x00" * 80
+    with pytest.raises(NetworkError, match="damaged"):
+        read_pickle(io.BytesIO(b"\x80\x04}" + tuples + b"Ns."))

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from animix.checkpoints.load import load_network
 from animix.engine.fast_stylegan2 import (
-    Operations,
     Weights,
     mixed_weights,
     shared_weights,
@@ -19,6 +18,7 @@ from animix.engine.fast_stylegan2 import (
 )
 from animix.engine.graph import Captured
 from animix.engine.noise import NoiseImages
+from animix.engine.operations import Operations
 from animix.engine.plan import Plan
 from animix.engine.shelf import Shelf
 from animix.engine.stack import Stack

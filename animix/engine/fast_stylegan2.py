@@ -9,42 +9,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import torch
 from torch import Tensor
 from torch.nn.functional import conv2d, conv_transpose2d
 
 from animix.engine.finish import UNCLAMPED, Finish
+from animix.engine.operations import Operations
 from animix.engine.stack import Convolution, Stack
 from animix.engine.styles import Styles
 
 GROUPED_RESOLUTION = 256
 GROUP = 4
 """Frames. So few fill a device from here on, and a whole batch would take gigabytes."""
-
-
-class Operations(Protocol):
-    """The kernels, or their plain twins."""
-
-    def mix_kernels(self, stack: Tensor, shares: Tensor, row_of_block: Tensor) -> Tensor:
-        """Mixed weights."""
-
-    def epilogue(
-        self,
-        y: Tensor,
-        finish: Finish,
-        previous: Tensor | None,
-        residual: Tensor | None,
-        image: Tensor | None,
-    ) -> tuple[Tensor | None, Tensor | None]:
-        """What follows a convolution."""
-
-    def blur_epilogue(self, t: Tensor, finish: Finish) -> Tensor:
-        """What follows a transposed convolution."""
-
-    def yuv420(self, canvases: Tensor, frames: Sequence[int]) -> Tensor:
-        """Bytes before encoding."""
 
 
 Weights = Mapping[str, Tensor]

@@ -18,7 +18,7 @@ from animix.engine.transfer import upload
 
 
 def mix_kernels(stack: Tensor, shares: Tensor, row_of_block: Tensor) -> Tensor:
-    """Mixed weights [B, n] of the stack [K, n] by shares [B, rows, K]."""
+    """As ``Operations.mix_kernels`` promises."""
     num_slots, num_weights = stack.shape
     out = torch.empty(len(shares), num_weights, dtype=stack.dtype, device=stack.device)
     programs.mix_program[(num_weights // BLOCK, len(shares))](
@@ -49,11 +49,7 @@ def epilogue(
     residual: Tensor | None,
     image: Tensor | None,
 ) -> tuple[Tensor | None, Tensor | None]:
-    """What follows a convolution's y [B, R, R, C]: the next one's input and the raw activations.
-
-    ``image`` [B, 3, R, R] is written: the picture so far, ``previous`` made twice as large and
-    added. ``residual`` [B, R/2, R/2, C] is made twice as large and added to the activations.
-    """
+    """As ``Operations.epilogue`` promises."""
     batch, size, _, channels = y.shape
     if finish.folded:
         size, channels = 2 * size, channels // 4
@@ -80,7 +76,7 @@ def epilogue(
 
 
 def blur_epilogue(t: Tensor, finish: Finish) -> Tensor:
-    """What follows a transposed convolution's t [B, R+1, R+1, C]: the blur, and the next input."""
+    """As ``Operations.blur_epilogue`` promises."""
     batch, side, _, channels = t.shape
     size = side - 1
     assert finish.next_style is not None
@@ -102,7 +98,7 @@ def _or(tensor: Tensor | None, unused: Tensor) -> Any:
 
 
 def yuv420(canvases: Tensor, frames: Sequence[int]) -> Tensor:
-    """Canvases [B, 3, H, W] as ``pixels.to_yuv420`` makes each: uint8 [B, H · W · 3/2]."""
+    """As ``Operations.yuv420`` promises."""
     batch, _, height, width = canvases.shape
     threshold = pixels.threshold(canvases.device)
     shifts = [[pixels.dither_shifts(frame, plane) for plane in range(3)] for frame in frames]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from animix.engine.fast import FastEngine
-from animix.engine.fast_stylegan2 import Operations
+from animix.engine.operations import Operations
 from animix.engine.plain import PlainEngine
 from animix.engine.plan import make_plan
 from animix.engine.shelf import Shelf

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from animix.engine import twins
-from animix.engine.fast_stylegan2 import Operations
 from animix.engine.noise import NoiseImages
+from animix.engine.operations import Operations
 from animix.engine.shelf import Shelf
 from animix.engine.ws import Ws
 from animix.networks.blend import mix_buffers, mix_tensors

@@ -11,7 +11,7 @@ from torch import Tensor
 
 def new_stream(device: torch.device) -> torch.cuda.Stream:
     """A queue of work of its own on a CUDA device."""
-    stream: torch.cuda.Stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+    stream: torch.cuda.Stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]  # in torch
     return stream
 
 
@@ -36,7 +36,7 @@ class Transfer:
         stream.wait_stream(torch.cuda.current_stream(values.device))
         with torch.cuda.stream(stream):
             self._host.copy_(values, non_blocking=True)
-            self._event = torch.cuda.Event()  # type: ignore[no-untyped-call]
+            self._event = torch.cuda.Event()  # type: ignore[no-untyped-call]  # in torch
             self._event.record(stream)
         values.record_stream(stream)
 

@@ -14,7 +14,7 @@ from animix.engine.stack import BLOCK
 
 
 def mix_kernels(stack: Tensor, shares: Tensor, row_of_block: Tensor) -> Tensor:
-    """Mixed weights [B, n] of the stack [K, n] by shares [B, rows, K]."""
+    """As ``Operations.mix_kernels`` promises."""
     of_block = shares[:, row_of_block.long()]  # [B, blocks, K]
     blocks = stack.float().view(len(stack), -1, BLOCK)
     return torch.einsum("bnk,knm->bnm", of_block, blocks).flatten(1).to(stack.dtype)
@@ -27,11 +27,7 @@ def epilogue(
     residual: Tensor | None,
     image: Tensor | None,
 ) -> tuple[Tensor | None, Tensor | None]:
-    """What follows a convolution's y [B, R, R, C]: the next one's input and the raw activations.
-
-    ``image`` [B, 3, R, R] is written: the picture so far, ``previous`` made twice as large and
-    added. ``residual`` [B, R/2, R/2, C] is made twice as large and added to the activations.
-    """
+    """As ``Operations.epilogue`` promises."""
     y = _unfolded(y) if finish.folded else y
     channels = y.shape[3]
     v = _activated(y.float(), finish)
@@ -48,7 +44,7 @@ def epilogue(
 
 
 def blur_epilogue(t: Tensor, finish: Finish) -> Tensor:
-    """What follows a transposed convolution's t [B, R+1, R+1, C]: the blur, and the next input."""
+    """As ``Operations.blur_epilogue`` promises."""
     channels = t.shape[3]
     blurred = conv2d(
         t.float().permute(0, 3, 1, 2), 4 * _taps(t, channels), padding=1, groups=channels
@@ -91,6 +87,6 @@ def _taps(like: Tensor, channels: int) -> Tensor:
 
 
 def yuv420(canvases: Tensor, frames: Sequence[int]) -> Tensor:
-    """Canvases [B, 3, H, W] as ``pixels.to_yuv420`` makes each: uint8 [B, H · W · 3/2]."""
+    """As ``Operations.yuv420`` promises."""
     pairs = zip(canvases, frames, strict=True)
     return torch.stack([pixels.to_yuv420(canvas, frame) for canvas, frame in pairs])
