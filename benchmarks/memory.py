@@ -22,6 +22,7 @@ import animix
 from animix.engine.device import choose_device, memory_of
 from animix.engine.fast import FastEngine
 from animix.engine.memory import CONTEXT_BYTES, bytes_needed
+from animix.errors import AnimixError
 from animix.film import open_film
 from animix.timeline.reader import load_timeline
 
@@ -106,7 +107,7 @@ def main() -> None:
                 key = f"{size} px, {case}, {frames} frames, noise {noise}, {limit}"
                 try:
                     results[key] = measure(folder, size, case, memory, noise, frames)
-                except animix.AnimixError as error:
+                except AnimixError as error:
                     results[key] = {"error": str(error)}
                 print(f"{key}: {results[key]}", flush=True)
     report = {
