@@ -123,3 +123,13 @@ def test_frames_have_the_same_bytes_as_the_plain_path(size):
     canvases = 0.8 * normal(3, 3, *size)
     frames = [0, 7, 123456]
     assert torch.equal(kernels.yuv420(canvases, frames), twins.yuv420(canvases, frames))
+
+
+def test_what_is_not_a_number_is_not_clamped_away():
+    finish = make_finish(1, 4, clamp=1.0, **rgb(1))
+    y = normal(1, 4, 4, CHANNELS)
+    y[0, 1, 2] = torch.nan
+    image = torch.zeros(1, 3, 4, 4, device=DEVICE)
+    out, _ = kernels.epilogue(y, finish, None, None, image)
+    assert out[0, 1, 2].isnan().all() and out.isnan().sum() == CHANNELS
+    assert image[0, :, 1, 2].isnan().all() and image.isnan().sum() == 3

@@ -49,10 +49,16 @@ def _twice(plane, row, column, size, step, mask):
 
 
 @triton.jit
+def _clamped(v, LIMIT: tl.constexpr):
+    """Within ±LIMIT; what is not a number stays so, for an overflow must be told, not painted."""
+    v = tl.maximum(v, -LIMIT, propagate_nan=tl.PropagateNan.ALL)
+    return tl.minimum(v, LIMIT, propagate_nan=tl.PropagateNan.ALL)
+
+
+@triton.jit
 def _activated(v, noise, strength, demodulation, bias, GAIN: tl.constexpr, CLAMP: tl.constexpr):
     v = v * demodulation + noise * strength + bias
-    v = tl.where(v > 0, v, v * 0.2) * GAIN
-    return tl.minimum(tl.maximum(v, -CLAMP), CLAMP)
+    return _clamped(tl.where(v > 0, v, v * 0.2) * GAIN, CLAMP)
 
 
 @triton.jit
@@ -107,7 +113,7 @@ def epilogue_program(
             plane = frame * 3 + colour
             weight = tl.load(rgb_weight + plane * stride + channel)
             value = tl.sum(v * weight[None, :], 1) + tl.load(rgb_bias + plane)
-            value = tl.minimum(tl.maximum(value, -RGB_CLAMP), RGB_CLAMP)
+            value = _clamped(value, RGB_CLAMP)
             if PREVIOUS:
                 value += _twice(previous + plane * (count // 4), row, column, half, 1, inside)
             tl.store(image + plane * count + pixel, value, mask=inside)
