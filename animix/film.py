@@ -25,6 +25,7 @@ from animix.engine.transfer import Transfer, new_stream
 from animix.errors import LatentError, Mistake, NetworkError, RenderError, TimelineError
 from animix.latents import load_latent
 from animix.networks.blend import check_blendable, mapping_differences, with_mapping
+from animix.networks.extent import SQUARE, Extent, extent_of
 from animix.networks.facts import NetworkFacts
 from animix.networks.network import Network
 from animix.progress import Progress, Stages
@@ -46,6 +47,8 @@ class Film:
     engine: Engine
     canvas_size: tuple[int, int]
     """Width and height in pixels."""
+    extent: Extent
+    """How far the networks paint, for the canvas."""
     files: tuple[Path, ...]
     """What was read: the timeline, networks and latents."""
     notes: tuple[str, ...]
@@ -161,6 +164,7 @@ def open_film(timeline: Timeline, *, device: str | None = None, draft: bool = Fa
         raise TimelineError(mistakes)
 
     width, height = timeline.size or (home.img_resolution, home.img_resolution)
+    extent = extent_of((width, height)) if timeline.frame.fit == "extend" else SQUARE
     stop_resolution = None
     if draft:
         width, height = (max(2, side // 4 * 2) for side in (width, height))
@@ -169,12 +173,13 @@ def open_film(timeline: Timeline, *, device: str | None = None, draft: bool = Fa
     files = [runs[column.network][column.snapshot - 1] for column in columns]
     with painting(chosen):
         shelf = Shelf(files, chosen)
-        engine = make_engine(home.to(chosen), shelf, projected, schedule, stop_resolution)
+        engine = make_engine(home.to(chosen), shelf, projected, schedule, stop_resolution, extent)
     return Film(
         timeline=timeline,
         schedule=schedule,
         engine=engine,
         canvas_size=(width, height),
+        extent=extent,
         files=(
             timeline.path,
             *(file for run in runs.values() for file in run),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from animix.networks.extent import SQUARE, Extent
 from animix.schedule import Schedule
 
 
@@ -32,9 +33,15 @@ MAX_SLOTS = 8
 """The energies of all pairs of 8 networks take 640 MB; those of 40 would take 14 GB."""
 
 
-def make_plan(schedule: Schedule, dtype: torch.dtype = torch.float16) -> Plan:
-    """The plan of a film: the largest cells that few slots are enough for."""
-    for batch_size in BATCH_SIZES:
+def make_plan(
+    schedule: Schedule, dtype: torch.dtype = torch.float16, extent: Extent = SQUARE
+) -> Plan:
+    """The plan of a film: the largest cells that few slots are enough for.
+
+    They have fewer frames where those are larger than the square, and so take as much memory.
+    """
+    most = BATCH_SIZES[0] / extent.area
+    for batch_size in (size for size in BATCH_SIZES if size <= max(most, 1)):
         plan = Plan(batch_size, dtype, place_columns(schedule, batch_size))
         if plan.num_slots <= MAX_SLOTS:
             break

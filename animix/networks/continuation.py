@@ -27,7 +27,7 @@ def repeated(x: Tensor, extent: Extent) -> Tensor:
 
 
 def reflected(image: Tensor, extent: Extent) -> Tensor:
-    """A layer's noise image [..., r, r] continued by reflection as far as the layer is: [..., h, w].
+    """A layer's noise image [..., r, r] continued by reflection to the layer's size: [..., h, w].
 
     It is reflected about its outermost pixels: two equal rows of grain would show.
     """

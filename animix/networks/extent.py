@@ -64,7 +64,5 @@ def extent_of(canvas_size: tuple[int, int]) -> Extent:
     width, height = canvas_size
     side = min(width, height)
     half = CELLS // 2
-    rows, columns = (
-        CELLS + 2 * -(-half * (length - side) // side) for length in (height, width)
-    )
+    rows, columns = (CELLS + 2 * -(-half * (length - side) // side) for length in (height, width))
     return Extent(rows, columns)

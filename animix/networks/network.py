@@ -169,9 +169,7 @@ class Network:
             )
         with full_float32():
             synthesize = SYNTHESES[self.facts.kind]
-            return synthesize(
-                self.facts, self.tensors, ws, images, stop_resolution, watch, extent
-            )
+            return synthesize(self.facts, self.tensors, ws, images, stop_resolution, watch, extent)
 
     def _taken(self, name: str, values: Array, shape: tuple[int, ...]) -> Tensor:
         """An argument [N, *shape] as a float32 tensor on the network's device."""
