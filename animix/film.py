@@ -25,6 +25,7 @@ from animix.engine.transfer import Transfer, new_stream
 from animix.errors import LatentError, Mistake, NetworkError, RenderError, TimelineError
 from animix.latents import load_latent
 from animix.networks.blend import check_blendable, mapping_differences, with_mapping
+from animix.networks.extent import SQUARE, Extent, extent_of
 from animix.networks.facts import NetworkFacts
 from animix.networks.network import Network
 from animix.progress import Progress, Stages
@@ -50,6 +51,8 @@ class Film:
     engine: Engine
     canvas_size: tuple[int, int]
     """Width and height in pixels."""
+    extent: Extent
+    """How far the networks paint, for the canvas."""
     files: tuple[Path, ...]
     """What was read: the timeline, networks and latents."""
     notes: tuple[str, ...]
@@ -185,6 +188,7 @@ def open_film(
         raise TimelineError(mistakes)
 
     width, height = timeline.size or (home.img_resolution, home.img_resolution)
+    extent = extent_of((width, height)) if timeline.frame.fit == "extend" else SQUARE
     stop_resolution = None
     if draft:
         width, height = (max(2, side // 4 * 2) for side in (width, height))
@@ -201,12 +205,14 @@ def open_film(
             (width, height),
             memory_bytes,
             stop_resolution,
+            extent,
         )
     return Film(
         timeline=timeline,
         schedule=schedule,
         engine=engine,
         canvas_size=(width, height),
+        extent=extent,
         files=(
             timeline.path,
             *(file for run in runs.values() for file in run),

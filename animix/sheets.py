@@ -209,8 +209,8 @@ class NetworkGrid:
 
 
 def tile_of(picture: Tensor, side: int) -> Image.Image:
-    """A picture [3, h, w] in [-1, 1] as a square of ``side`` pixels."""
-    laid = lay(picture, (side, side), Framing(fit="stretch"))
+    """A picture [3, h, w] in [-1, 1], whole on a white square of ``side`` pixels."""
+    laid = lay(picture, (side, side), Framing(fit="contain", background=(255, 255, 255)))
     return Image.fromarray(to_rgb8(laid, 0).cpu().numpy())
 
 

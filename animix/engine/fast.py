@@ -22,9 +22,11 @@ from animix.engine.operations import Operations
 from animix.engine.plan import Plan
 from animix.engine.shelf import Shelf
 from animix.engine.stack import Stack
-from animix.engine.styles import mixing_shares, prepare
+from animix.engine.styles import Styles, mixing_shares, prepare
 from animix.engine.transfer import new_stream, upload
 from animix.engine.ws import Ws
+from animix.networks.continuation import sides
+from animix.networks.extent import SQUARE, Extent
 from animix.networks.network import Network
 from animix.schedule import Row
 
@@ -43,6 +45,7 @@ class FastEngine:
         plan: Plan,
         operations: Operations,
         stop_resolution: int | None = None,
+        extent: Extent = SQUARE,
     ) -> None:
         self.notes: tuple[str, ...] = ()
         self.home = home
@@ -52,15 +55,16 @@ class FastEngine:
         self.batch_size = plan.batch_size
         self.stack = Stack(home, plan.num_slots, self.device, plan.dtype, stop_resolution)
         self.plan = plan
+        self.extent = extent
         self.operations = operations
         self._ws = Ws(home, projected)
-        self._noise = NoiseImages(home, plan.dtype)
+        self._noise = NoiseImages(home, plan.dtype, extent)
         self._in_slots: list[int | None] = [None] * plan.num_slots
         self._weights: Weights = {}
         self._shared_mix: NDArray[np.float64] | None = None
         self._silent = {
             conv.name: torch.zeros(
-                1, conv.resolution, conv.resolution, dtype=plan.dtype, device=self.device
+                1, *sides(extent, conv.resolution), dtype=plan.dtype, device=self.device
             )
             for conv in self.stack.convolutions
         }
@@ -95,14 +99,20 @@ class FastEngine:
     def _paint_mixed(self, ws: Tensor, mix: Tensor, *noise: Tensor) -> Tensor:
         styles = prepare(self.stack, ws, mix)
         weights = mixed_weights(self.stack, styles.shares, self.operations)
-        return synthesize(
-            self.stack, styles, weights, noise, self.operations, streams=self._streams
-        )
+        return self._synthesized(styles, weights, noise)
 
     def _paint_shared(self, ws: Tensor, mix: Tensor, *noise: Tensor) -> Tensor:
-        styles = prepare(self.stack, ws, mix)
+        return self._synthesized(prepare(self.stack, ws, mix), self._weights, noise)
+
+    def _synthesized(self, styles: Styles, weights: Weights, noise: Sequence[Tensor]) -> Tensor:
         return synthesize(
-            self.stack, styles, self._weights, noise, self.operations, streams=self._streams
+            self.stack,
+            styles,
+            weights,
+            noise,
+            self.operations,
+            extent=self.extent,
+            streams=self._streams,
         )
 
     def _share(self, mix: NDArray[np.float64]) -> None:

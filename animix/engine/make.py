@@ -17,10 +17,15 @@ from animix.engine.operations import Operations
 from animix.engine.plain import PlainEngine
 from animix.engine.plan import make_plan
 from animix.engine.shelf import Shelf
+from animix.networks.continuation import sides
+from animix.networks.extent import SQUARE, Extent
 from animix.networks.facts import NetworkFacts
 from animix.networks.network import Network
 from animix.networks.stylegan2 import is_published_filter, resample_filter
 from animix.schedule import Row, Schedule
+
+MOST_NUMBERS = 2**31 - 1
+"""Of a frame at any layer: the kernels count them in 32 bits."""
 
 
 class Engine(Protocol):
@@ -48,6 +53,7 @@ def make_engine(
     canvas_size: tuple[int, int],
     memory_bytes: int | None = None,
     stop_resolution: int | None = None,
+    extent: Extent = SQUARE,
 ) -> Engine:
     """The fastest engine for a network that gives shapes and mapping, and the shelf's device.
 
@@ -55,21 +61,25 @@ def make_engine(
     that isn't enough.
     """
     if shelf.device.type != "cuda":
-        return PlainEngine(home, shelf, projected, stop_resolution)
+        return PlainEngine(home, shelf, projected, stop_resolution, extent)
     capability = torch.cuda.get_device_capability(shelf.device)
     has_triton = importlib.util.find_spec("triton") is not None
-    reason = why_plain(home, capability, has_triton=has_triton)
+    reason = why_plain(home, capability, extent, has_triton=has_triton)
     if reason is not None:
         note = f"the plain path paints this, far slower: {reason}"
-        return PlainEngine(home, shelf, projected, stop_resolution, notes=(note,))
+        return PlainEngine(home, shelf, projected, stop_resolution, extent, notes=(note,))
     from animix.engine import kernels
 
     usable = memory_of(shelf.device) if memory_bytes is None else memory_bytes
-    plan = make_plan(schedule, home, canvas_size, usable, stop_resolution=stop_resolution)
-    return FastEngine(home, shelf, projected, plan, kernels, stop_resolution)
+    plan = make_plan(
+        schedule, home, canvas_size, usable, stop_resolution=stop_resolution, extent=extent
+    )
+    return FastEngine(home, shelf, projected, plan, kernels, stop_resolution, extent)
 
 
-def why_plain(home: Network, capability: tuple[int, int], *, has_triton: bool) -> str | None:
+def why_plain(
+    home: Network, capability: tuple[int, int], extent: Extent = SQUARE, *, has_triton: bool
+) -> str | None:
     """Why a CUDA device of this compute capability can't paint a network fast; None: it can."""
     if not has_triton:
         return "the fast one needs Triton, which comes with torch for CUDA on Linux"
@@ -83,4 +93,7 @@ def why_plain(home: Network, capability: tuple[int, int], *, has_triton: bool) -
         channels = len(home.tensors[f"synthesis.{layer.name}.weight"])
         if channels & (channels - 1):
             return f"{layer.name} has {channels} channels, the fast one needs powers of two"
+        height, width = sides(extent, layer.resolution)
+        if channels * (height + 1) * (width + 1) > MOST_NUMBERS:
+            return f"{layer.name} puts out more than 2^31 numbers"
     return None

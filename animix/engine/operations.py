@@ -27,14 +27,14 @@ class Operations(Protocol):
         residual: Tensor | None,
         image: Tensor | None,
     ) -> tuple[Tensor | None, Tensor | None]:
-        """What follows a convolution's y [B, R, R, C]: the next one's input, the raw activations.
+        """What follows a convolution's y [B, H, W, C]: the next one's input, the raw activations.
 
-        ``image`` [B, 3, R, R] is written: the picture so far, ``previous`` made twice as large and
-        added. ``residual`` [B, R/2, R/2, C] is made twice as large and added to the activations.
+        ``image`` [B, 3, H, W] is written: the picture so far, ``previous`` made twice as large and
+        added. ``residual`` [B, H/2, W/2, C] is made twice as large and added to the activations.
         """
 
     def blur_epilogue(self, t: Tensor, finish: Finish) -> Tensor:
-        """What follows a transposed convolution's t [B, R+1, R+1, C]: the blur, the next input."""
+        """What follows a transposed convolution's t [B, H+1, W+1, C]: the blur, the next input."""
 
     def yuv420(self, canvases: Tensor, frames: Sequence[int]) -> Tensor:
         """Canvases [B, 3, H, W] as ``pixels.to_yuv420`` makes each: uint8 [B, H · W · 3/2]."""

@@ -9,6 +9,7 @@ import torch
 
 from animix.engine.memory import bytes_needed
 from animix.errors import OptionError
+from animix.networks.extent import SQUARE, Extent
 from animix.networks.network import Network
 from animix.schedule import Schedule
 
@@ -43,17 +44,22 @@ def make_plan(
     *,
     dtype: torch.dtype = torch.float16,
     stop_resolution: int | None = None,
+    extent: Extent = SQUARE,
 ) -> Plan:
     """The plan of a film: the largest cells that few slots and the memory are enough for.
 
-    OptionError where the memory isn't enough for cells of one frame.
+    They have fewer frames where those are larger than the square. OptionError where the memory
+    isn't enough for cells of one frame.
     """
     needed = 0
-    for batch_size in BATCH_SIZES:
+    most = max(BATCH_SIZES[0] / extent.area, 1)
+    for batch_size in (size for size in BATCH_SIZES if size <= most):
         plan = Plan(batch_size, dtype, place_columns(schedule, batch_size))
         if plan.num_slots > MAX_SLOTS and batch_size > 1:
             continue
-        needed = bytes_needed(home, plan.num_slots, batch_size, dtype, canvas_size, stop_resolution)
+        needed = bytes_needed(
+            home, plan.num_slots, batch_size, dtype, canvas_size, stop_resolution, extent
+        )
         if needed <= memory_bytes:
             return plan
     raise OptionError(

@@ -53,7 +53,7 @@ def blur_epilogue(t: Tensor, finish: Finish) -> Tensor:
 
 
 def _unfolded(y: Tensor) -> Tensor:
-    """The phases [B, r, r, 4·C] as one picture [B, 2r, 2r, C]."""
+    """The phases [B, h, w, 4·C] as one picture [B, 2h, 2w, C]."""
     batch, height, width, channels = y.shape
     phases = y.view(batch, height, width, 2, 2, channels // 4)  # …, row, column, C
     return phases.permute(0, 1, 3, 2, 4, 5).flatten(3, 4).flatten(1, 2)
@@ -76,7 +76,7 @@ def _next_input(v: Tensor, finish: Finish, dtype: torch.dtype) -> Tensor:
 
 
 def _twice(x: Tensor) -> Tensor:
-    """The x [B, C, r, r] twice as large, zeros between its values smoothed by 1-3-3-1."""
+    """The x [B, C, h, w] twice as large, zeros between its values smoothed by 1-3-3-1."""
     channels = x.shape[1]
     return conv_transpose2d(x, 4 * _taps(x, channels), stride=2, padding=1, groups=channels)
 
