@@ -71,6 +71,14 @@ class Film:
 
     def frames(self, frames: range) -> Iterator[NDArray[np.uint8]]:
         """The bytes of frames in order, as ``yuv420`` has them, made ahead of their use."""
+        for cell in self.cells(frames):
+            yield from cell
+
+    def cells(self, frames: range) -> Iterator[NDArray[np.uint8]]:
+        """The bytes of frames in order, those painted together as one array: [N, H · W · 3/2].
+
+        Nobody writes over an array that is still in use.
+        """
         on_cuda = self.engine.device.type == "cuda"
         copies = new_stream(self.engine.device) if on_cuda else None
         under_way: deque[tuple[range, Transfer, Transfer]] = deque()
@@ -86,7 +94,7 @@ class Film:
                     continue
             wanted, pixels, finite = under_way.popleft()
             _check_finite(wanted, finite.wait())
-            yield from pixels.wait().numpy()
+            yield pixels.wait().numpy()
 
     def pictures(self, rows: Sequence[Row]) -> Tensor:
         """The pictures of any rows, such as seeds at a moment: [N, 3, h, w]; not on a canvas."""
@@ -114,7 +122,7 @@ class Film:
 
     def _canvases(self, cell: range) -> Tensor:
         """The pictures of a cell on their canvases: [N, 3, H, W]; the next cell overwrites them."""
-        rows = [self.schedule.row(index) for index in cell]
+        rows = self.schedule.rows(cell)
         pictures = self.engine.pictures(rows)
         if all(lies_as_it_is(pictures, self.canvas_size, row.framing) for row in rows):
             return pictures
@@ -269,7 +277,7 @@ def _open_latents(
 def encode(
     film: Film, target: Path, *, frames: range | None = None, draft: bool = False
 ) -> Generator[Progress, None, None]:
-    """Render frames (None: all) into an mp4 and yield after each; the file is whole or absent.
+    """Render frames (None: all) into an mp4, yield after each cell; the file is whole or absent.
 
     Closing the iterator before its end leaves no file, and one that stood there before stays.
     """
@@ -280,17 +288,19 @@ def encode(
         settings = replace(settings, crf=28, preset="ultrafast")
     started = time.monotonic()
     stages = Stages()
+    done = 0
 
     def progress(done: int) -> Progress:
         return Progress(done, len(frames), time.monotonic() - started, stages.slowest)
 
     with contextlib.ExitStack() as ending, Encoder(target, settings) as encoder:
-        painted = film.frames(frames)
-        for done in range(1, len(frames) + 1):
+        painted = film.cells(frames)
+        while done < len(frames):
             with stages.waiting_for("painting"):
-                frame = next(painted)
+                cell = next(painted)
             with stages.waiting_for("encoding"):
-                encoder.write(frame)
+                encoder.write(cell)
+            done += len(cell)
             if done < len(frames):
                 yield progress(done)
         # Until the film is whole it is ffmpeg that is waited for.

@@ -113,6 +113,17 @@ def test_a_frame_is_the_same_from_the_film_from_a_range_and_from_a_still(
     assert (still.rgb8(index) == whole.rgb8(13)).all()
 
 
+def test_cells_are_frames_that_are_painted_together(folder):
+    film = open_reel(folder)
+    cells = list(film.cells(range(3, 9)))
+    assert [len(cell) for cell in cells] == [1] * 6
+    assert (np.concatenate(cells) == list(film.frames(range(3, 9)))).all()
+    film.engine.batch_size = 4
+    cells = list(film.cells(range(3, 9)))
+    assert [len(cell) for cell in cells] == [1, 4, 1]
+    assert (np.concatenate(cells) == list(film.frames(range(3, 9)))).all()
+
+
 @pytest.mark.parametrize("loop", ["auto", "true"])
 def test_a_closed_loop_is_closed_on_its_frames(folder, loop):
     film = open_reel(folder, f"loop: {loop}\nnoise: {{loop: 2s}}\n")

@@ -6,7 +6,9 @@ import contextlib
 import os
 import queue
 import subprocess
+import sys
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -37,9 +39,12 @@ Preset = Literal[
 MAX_RATE_TERM = 1_001_000
 """ffmpeg rounds a frame rate to a fraction of numbers up to this."""
 
-QUEUED_FRAMES = 4
+QUEUE_BYTES = 64 << 20
+"""Frames that wait for ffmpeg. As much as a batch of them may come on top."""
+WRITE_BYTES = 1 << 20
+"""What is written at a time, and what a pipe holds where it can be told to."""
 LAST_WORDS_BYTES = 8192
-POLL_SECONDS = 0.05
+POLL_SECONDS = 0.005
 END_SECONDS = 2
 """How long a process or a thread that is about to end is waited for."""
 
@@ -102,7 +107,7 @@ class EncoderSettings:
 class Encoder:
     """Writes a film with ffmpeg: whole at its path when the with-block ends, or not at all.
 
-    Frames pass through a short queue, so that the caller works on the next one meanwhile. The film
+    Frames wait in a queue, so that the caller works on the next ones meanwhile. The film
     grows beside its path under a temporary name and moves into place once ffmpeg has ended well and
     every frame is in it. An error or an interruption in the block ends ffmpeg and removes what it
     wrote; a film that stood at the path before stays.
@@ -129,9 +134,12 @@ class Encoder:
         """Frames taken so far."""
         self._executable = executable
         self._patience_seconds = patience_seconds
-        self._num_fed = 0
+        self._bytes_taken = 0
+        self._bytes_fed = 0
+        self._is_broken = False
         self._last_words = b""
-        self._queue: queue.Queue[bytes | None] = queue.Queue(QUEUED_FRAMES)
+        # Never full and written in C: an interruption can't leave a lock of it taken.
+        self._queue: queue.SimpleQueue[NDArray[np.uint8] | None] = queue.SimpleQueue()
         self._target = Path(os.path.realpath(path))  # behind a link, so that the link stays
         self._part = self._target.with_name(f".{self._target.name}.part-{os.getpid()}")
         self._process: subprocess.Popen[bytes]
@@ -165,6 +173,7 @@ class Encoder:
             raise EncodeError(
                 f"{executable}: ffmpeg could not be started: {exc.strerror}; {FFMPEG_ADVICE}"
             ) from exc
+        _widen(self._process)
         self._feeder.start()
         self._listener.start()
 
@@ -183,19 +192,32 @@ class Encoder:
                 "for it"
             ) from exc
 
-    def write(self, frame: bytes | bytearray | memoryview | NDArray[np.uint8]) -> None:
-        """Takes the next frame: ``settings.frame_bytes`` bytes of planar yuv420p, which are copied.
+    def write(self, frames: bytes | bytearray | memoryview | NDArray[np.uint8]) -> None:
+        """Takes the next frame, ``settings.frame_bytes`` bytes of planar yuv420p, or [N, bytes].
 
-        Waits while the queue is full. Raises EncodeError if ffmpeg is dead or stuck.
+        They are not copied: nobody may change them afterwards. Waits while the queue is full.
+        Raises EncodeError if ffmpeg is dead or stuck.
         """
-        data = frame.tobytes() if isinstance(frame, np.ndarray) else bytes(frame)
-        if len(data) != self.settings.frame_bytes:
+        batch = self._batch(frames)
+        if self._is_broken or self._bytes_taken - self._bytes_fed >= QUEUE_BYTES:
+            self._wait_for(self._has_room)
+        self._bytes_taken += batch.size
+        self._queue.put(batch)
+        self.num_frames += len(batch)
+
+    def _batch(
+        self, frames: bytes | bytearray | memoryview | NDArray[np.uint8]
+    ) -> NDArray[np.uint8]:
+        """Frames as they lie in memory one after the other: [N, frame_bytes]."""
+        if not isinstance(frames, np.ndarray):
+            frames = np.frombuffer(frames, np.uint8)
+        batch = np.ascontiguousarray(np.atleast_2d(frames))
+        if batch.shape[1:] != (self.settings.frame_bytes,):
             raise ValueError(
-                f"frame {self.num_frames} has {len(data)} bytes, expected"
+                f"frame {self.num_frames} has {batch.shape[-1]} bytes, expected"
                 f" {self.settings.frame_bytes}: all of Y, Cb and Cr"
             )
-        self._wait_for(lambda: self._offer(data))
-        self.num_frames += 1
+        return batch
 
     def __exit__(
         self,
@@ -213,8 +235,10 @@ class Encoder:
     def _finish(self) -> None:
         if self.num_frames == 0:
             raise EncodeError(f"{self.path}: no frame was written, so there is no film")
-        self._wait_for(lambda: self._offer(None))
+        self._queue.put(None)
         self._wait_for(self._has_ended)
+        if self._bytes_fed < self._bytes_taken:
+            raise self._refusal()
         if self._process.returncode != 0:
             raise self._failure("could not finish")
         try:
@@ -231,10 +255,7 @@ class Encoder:
     def _abort(self) -> None:
         if hasattr(self, "_process"):  # it may not have come so far
             self._process.kill()
-            with contextlib.suppress(queue.Empty):
-                while True:
-                    self._queue.get_nowait()
-            self._queue.put_nowait(None)
+            self._queue.put(None)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(END_SECONDS)
         for thread in (self._feeder, self._listener):
@@ -246,13 +267,16 @@ class Encoder:
     def _feed(self) -> None:
         """The thread that writes to ffmpeg: a pipe that is full must not stop the caller."""
         assert self._process.stdin is not None
-        # A pipe that breaks here or on closing: ffmpeg has ended, and its exit code says more.
-        with contextlib.suppress(OSError), self._process.stdin as stdin:
-            while (frame := self._queue.get()) is not None:
-                rest = memoryview(frame)
-                while rest:
-                    rest = rest[stdin.write(rest) :]
-                self._num_fed += 1
+        try:
+            with self._process.stdin as stdin:
+                while (batch := self._queue.get()) is not None:
+                    rest = batch.reshape(-1).data
+                    while rest:
+                        num_bytes = stdin.write(rest[:WRITE_BYTES])
+                        self._bytes_fed += num_bytes
+                        rest = rest[num_bytes:]
+        except OSError:  # ffmpeg has ended or closed its end, and its exit code says more
+            self._is_broken = True
 
     def _listen(self) -> None:
         """The thread that hears ffmpeg out: unread, its words would fill their pipe and stop it."""
@@ -261,24 +285,16 @@ class Encoder:
             while words := stderr.read(LAST_WORDS_BYTES):
                 self._last_words = (self._last_words + words)[-LAST_WORDS_BYTES:]
 
-    def _offer(self, frame: bytes | None) -> bool:
-        """Puts a frame, or None for the end, into the queue; False if it stayed full."""
-        if not self._feeder.is_alive() or self._process.poll() is not None:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(END_SECONDS)  # its pipe may break a moment before it ends
-            raise self._failure("stopped taking frames")
-        try:
-            self._queue.put(frame, timeout=POLL_SECONDS)
-        except queue.Full:
-            return False
-        return True
+    def _has_room(self) -> bool:
+        """Whether the queue takes more."""
+        if self._is_broken or self._process.poll() is not None:
+            raise self._refusal()
+        return self._bytes_taken - self._bytes_fed < QUEUE_BYTES
 
     def _has_ended(self) -> bool:
-        try:
-            self._process.wait(POLL_SECONDS)
-        except subprocess.TimeoutExpired:
-            return False
-        return True
+        if self._is_broken:
+            raise self._refusal()
+        return self._process.poll() is not None
 
     def _wait_for(self, attempt: Callable[[], bool]) -> None:
         """Tries until done, as long as ffmpeg takes frames or its file changes.
@@ -287,10 +303,11 @@ class Encoder:
         """
         seen, still = self._progress(), 0
         while True:
-            # The queue's lock is a Python object: interrupted in it, nobody would release it.
+            # A process's lock is a Python object: interrupted in it, nobody would release it.
             with uninterrupted():
                 if attempt():
                     return
+            time.sleep(POLL_SECONDS)
             progress = self._progress()
             still = still + 1 if progress == seen else 0
             seen = progress
@@ -301,8 +318,13 @@ class Encoder:
         try:
             part = self._part.stat()
         except OSError:
-            return self._num_fed, 0, 0
-        return self._num_fed, part.st_size, part.st_mtime_ns
+            return self._bytes_fed, 0, 0
+        return self._bytes_fed, part.st_size, part.st_mtime_ns
+
+    def _refusal(self) -> EncodeError:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(END_SECONDS)  # its pipe may break a moment before it ends
+        return self._failure("stopped taking frames")
 
     def _failure(self, what: str) -> EncodeError:
         """The error that says what ffmpeg did, with its last words."""
@@ -325,6 +347,16 @@ def find_ffmpeg() -> str:
         return str(imageio_ffmpeg.get_ffmpeg_exe())
     except RuntimeError as exc:
         raise EncodeError(f"there is no ffmpeg here; {FFMPEG_ADVICE}") from exc
+
+
+def _widen(process: subprocess.Popen[bytes]) -> None:
+    """Let the pipe to a process hold as much as is written at a time, where that is possible."""
+    if sys.platform == "linux" and process.stdin is not None:
+        import fcntl
+
+        # The system gives a user only so much of it.
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(process.stdin, fcntl.F_SETPIPE_SZ, WRITE_BYTES)
 
 
 def _arguments(settings: EncoderSettings) -> list[str]:
