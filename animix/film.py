@@ -31,7 +31,8 @@ from animix.progress import Progress, Stages
 from animix.sampling import make_schedule
 from animix.schedule import Column, Row, Schedule
 from animix.timeline.timeline import Timeline
-from animix.video.ffmpeg import Encoder, EncoderSettings
+from animix.video.segments import make_encoder
+from animix.video.settings import EncoderSettings, Preset
 
 RENDERS = Path("renders")
 """Where results land, seen from the current folder, unless they are told where to go."""
@@ -275,7 +276,12 @@ def _open_latents(
 
 
 def encode(
-    film: Film, target: Path, *, frames: range | None = None, draft: bool = False
+    film: Film,
+    target: Path,
+    *,
+    frames: range | None = None,
+    draft: bool = False,
+    preset: Preset | None = None,
 ) -> Generator[Progress, None, None]:
     """Render frames (None: all) into an mp4, yield after each cell; the file is whole or absent.
 
@@ -286,6 +292,8 @@ def encode(
     settings = EncoderSettings(width, height, film.schedule.fps, title=film.timeline.title)
     if draft:
         settings = replace(settings, crf=28, preset="ultrafast")
+    if preset is not None:
+        settings = replace(settings, preset=preset)
     started = time.monotonic()
     stages = Stages()
     done = 0
@@ -293,7 +301,7 @@ def encode(
     def progress(done: int) -> Progress:
         return Progress(done, len(frames), time.monotonic() - started, stages.slowest)
 
-    with contextlib.ExitStack() as ending, Encoder(target, settings) as encoder:
+    with contextlib.ExitStack() as ending, make_encoder(target, settings, frames) as encoder:
         painted = film.cells(frames)
         while done < len(frames):
             with stages.waiting_for("painting"):

@@ -20,8 +20,8 @@ import torch
 
 from animix.engine.pixels import to_yuv420
 from animix.errors import EncodeError, OptionError
-from animix.video import ffmpeg as ffmpeg_module
-from animix.video.ffmpeg import Encoder, EncoderSettings, find_ffmpeg
+from animix.video.ffmpeg import Encoder, find_ffmpeg
+from animix.video.settings import EncoderSettings
 from tests import mp4
 
 SMALL = EncoderSettings(64, 48, Fraction(30), preset="ultrafast")
@@ -127,13 +127,15 @@ def test_several_frames_may_come_at_once(tmp_path: Path):
     assert np.abs(planes.mean(axis=1) - levels).max() < 1
 
 
-def test_no_more_waits_for_ffmpeg_than_the_queue_takes(tmp_path: Path, monkeypatch):
-    monkeypatch.setattr(ffmpeg_module, "QUEUE_BYTES", 4_000_000)
+def test_no_more_waits_for_ffmpeg_than_the_queue_takes(tmp_path: Path):
     settings = EncoderSettings(640, 480, Fraction(30))
     executable = fake(tmp_path, "time.sleep(60)")
     path = tmp_path / "film.mp4"
-    encoder = Encoder(path, settings, executable=executable, patience_seconds=0.2)
-    with pytest.raises(EncodeError, match="hasn't moved"), encoder as film:
+    limits = {"patience_seconds": 0.2, "queue_bytes": 4_000_000}
+    with (
+        pytest.raises(EncodeError, match="hasn't moved"),
+        Encoder(path, settings, executable=executable, **limits) as film,
+    ):
         while True:
             film.write(bytes(settings.frame_bytes))
     # Beside the queue the pipe holds 1 MiB.

@@ -53,7 +53,7 @@ def open_reel(folder, text="", **settings):
 class Recorder:
     """Stands where ffmpeg does and keeps the bytes of every frame."""
 
-    def __init__(self, path, settings):
+    def __init__(self, path, settings, frames):
         self.settings, self.frames = settings, []
         Recorder.last = self
 
@@ -82,7 +82,7 @@ def test_the_slowest_stage_is_told(folder, monkeypatch, slow):
 
     monkeypatch.setattr(type(film.engine), "pictures", pictures)
     monkeypatch.setattr(Recorder, "write", written)
-    monkeypatch.setattr(film_module, "Encoder", Recorder)
+    monkeypatch.setattr(film_module, "make_encoder", Recorder)
     *_, last = encode(film, folder / "reel.mp4", frames=range(3))
     assert (last.done, last.slowest_stage) == (3, slow)
 
@@ -94,7 +94,7 @@ NOISES = ["fixed", "none", "random", "{loop: 1s}"]
 def test_a_frame_is_the_same_from_the_film_from_a_range_and_from_a_still(
     folder, monkeypatch, noise
 ):
-    monkeypatch.setattr(film_module, "Encoder", Recorder)
+    monkeypatch.setattr(film_module, "make_encoder", Recorder)
     text = f"noise: {noise}\nsize: 24x40\nframe: {{zoom: {{0%: 1, 50%: 1.3, 100%: 1}}}}\n"
     whole = open_reel(folder, text)
     pictures = [whole.canvas(index) for index in range(20)]

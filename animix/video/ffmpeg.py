@@ -9,12 +9,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from fractions import Fraction
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, get_args
 
 import imageio_ffmpeg
 import numpy as np
@@ -23,26 +20,15 @@ from numpy.typing import NDArray
 from animix.errors import EncodeError, OptionError
 from animix.interruption import uninterrupted
 from animix.video.mp4 import count_frames
-
-Preset = Literal[
-    "ultrafast",
-    "superfast",
-    "veryfast",
-    "faster",
-    "fast",
-    "medium",
-    "slow",
-    "slower",
-    "veryslow",
-]
-
-MAX_RATE_TERM = 1_001_000
-"""ffmpeg rounds a frame rate to a fraction of numbers up to this."""
+from animix.video.settings import EncoderSettings, arguments
 
 QUEUE_BYTES = 64 << 20
 """Frames that wait for ffmpeg. As much as a batch of them may come on top."""
 WRITE_BYTES = 1 << 20
 """What is written at a time, and what a pipe holds where it can be told to."""
+
+Frames = bytes | bytearray | memoryview | NDArray[np.uint8]
+
 LAST_WORDS_BYTES = 8192
 POLL_SECONDS = 0.005
 END_SECONDS = 2
@@ -52,56 +38,6 @@ FFMPEG_ADVICE = (
     "reinstall it with pip install --force-reinstall imageio-ffmpeg, or set IMAGEIO_FFMPEG_EXE to"
     " the path of an ffmpeg"
 )
-
-
-@dataclass(frozen=True)
-class EncoderSettings:
-    """What a film is encoded as: H.264 in 8-bit 4:2:0, BT.709, limited range.
-
-    >>> EncoderSettings(1080, 1920, Fraction(30)).frame_bytes
-    3110400
-    """
-
-    width: int
-    """Pixels, even."""
-    height: int
-    """Pixels, even."""
-    fps: Fraction
-    crf: int = 17
-    """x264's constant rate factor, 0 (lossless) to 51; 17 can hardly be told from its source."""
-    preset: Preset = "medium"
-    title: str = ""
-    """What players show as the film's name."""
-
-    def __post_init__(self) -> None:
-        if min(self.width, self.height) < 2 or self.width % 2 or self.height % 2:
-            raise OptionError(
-                f"size is {self.width}x{self.height}: 4:2:0 video needs an even width and height"
-            )
-        if self.fps <= 0 or max(self.fps.numerator, self.fps.denominator) > MAX_RATE_TERM:
-            raise OptionError(
-                f"fps is {self.fps}: expected a rate above 0 such as 30, 29.97 or 30000/1001,"
-                f" a ratio of whole numbers up to {MAX_RATE_TERM}"
-            )
-        if not 0 <= self.crf <= 51:
-            raise OptionError(f"crf is {self.crf}: expected 0 (lossless) to 51, 17 is near perfect")
-        if self.preset not in get_args(Preset):
-            raise OptionError(
-                f'preset is "{self.preset}": expected one of {", ".join(get_args(Preset))}'
-            )
-
-    @property
-    def frame_bytes(self) -> int:
-        """The length of one frame, its planes Y, Cb and Cr one after the other."""
-        return self.width * self.height * 3 // 2
-
-    @property
-    def timescale(self) -> int:
-        """Ticks a second for the film's clocks: whole ticks for a frame, so no time is rounded."""
-        ticks = self.fps.numerator
-        while ticks < 10_000:  # some players round coarser clocks; ffmpeg's own rule
-            ticks *= 2
-        return ticks
 
 
 class Encoder:
@@ -127,16 +63,24 @@ class Encoder:
         *,
         executable: str | None = None,
         patience_seconds: float = 60,
+        threads: int | None = None,
+        queue_bytes: int = QUEUE_BYTES,
+        segment_of: str = "",
     ) -> None:
+        """``threads`` are x264's, None: as many as suit. A segment is told as one of its film."""
         self.path = path
         self.settings = settings
         self.num_frames = 0
         """Frames taken so far."""
+        self._name = segment_of or str(path)
         self._executable = executable
+        self._queue_bytes = queue_bytes
+        self._arguments = arguments(settings, threads, is_segment=bool(segment_of))
         self._patience_seconds = patience_seconds
         self._bytes_taken = 0
         self._bytes_fed = 0
         self._is_broken = False
+        self._has_all = False
         self._last_words = b""
         # Never full and written in C: an interruption can't leave a lock of it taken.
         self._queue: queue.SimpleQueue[NDArray[np.uint8] | None] = queue.SimpleQueue()
@@ -152,16 +96,17 @@ class Encoder:
                 self._start()
         except BaseException:  # an interruption too must leave nothing behind
             with uninterrupted():
-                self._abort()
+                self.abort()
             raise
         return self
 
     def _start(self) -> None:
         executable = self._executable or find_ffmpeg()
-        self._reserve()
+        with making_room(self.path, self._target):
+            self._part.write_bytes(b"")
         try:
             self._process = subprocess.Popen(
-                [executable, *_arguments(self.settings), f"file:{self._part}"],
+                [executable, *self._arguments, f"file:{self._part}"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
@@ -177,47 +122,18 @@ class Encoder:
         self._feeder.start()
         self._listener.start()
 
-    def _reserve(self) -> None:
-        """Make an empty file beside the film's place, so that one that can't be is told now."""
-        try:
-            if self._target.exists() and not self._target.is_file():
-                raise OptionError(
-                    f"{self.path}: is no file that a film could replace; name another output"
-                )
-            self._target.parent.mkdir(parents=True, exist_ok=True)
-            self._part.write_bytes(b"")
-        except OSError as exc:
-            raise OptionError(
-                f"{self.path}: can't be written: {exc.strerror}; name another output or make room "
-                "for it"
-            ) from exc
-
-    def write(self, frames: bytes | bytearray | memoryview | NDArray[np.uint8]) -> None:
+    def write(self, frames: Frames) -> None:
         """Takes the next frame, ``settings.frame_bytes`` bytes of planar yuv420p, or [N, bytes].
 
         They are not copied: nobody may change them afterwards. Waits while the queue is full.
         Raises EncodeError if ffmpeg is dead or stuck.
         """
-        batch = self._batch(frames)
-        if self._is_broken or self._bytes_taken - self._bytes_fed >= QUEUE_BYTES:
+        batch = batch_of(frames, self.settings, self.num_frames)
+        if self._is_broken or self._bytes_taken - self._bytes_fed >= self._queue_bytes:
             self._wait_for(self._has_room)
         self._bytes_taken += batch.size
         self._queue.put(batch)
         self.num_frames += len(batch)
-
-    def _batch(
-        self, frames: bytes | bytearray | memoryview | NDArray[np.uint8]
-    ) -> NDArray[np.uint8]:
-        """Frames as they lie in memory one after the other: [N, frame_bytes]."""
-        if not isinstance(frames, np.ndarray):
-            frames = np.frombuffer(frames, np.uint8)
-        batch = np.ascontiguousarray(np.atleast_2d(frames))
-        if batch.shape[1:] != (self.settings.frame_bytes,):
-            raise ValueError(
-                f"frame {self.num_frames} has {batch.shape[-1]} bytes, expected"
-                f" {self.settings.frame_bytes}: all of Y, Cb and Cr"
-            )
-        return batch
 
     def __exit__(
         self,
@@ -227,15 +143,34 @@ class Encoder:
     ) -> None:
         try:
             if error is None:
-                self._finish()
+                self.finish()
         finally:
             with uninterrupted():
-                self._abort()  # after a good end there is nothing left to do
+                self.abort()  # after a good end there is nothing left to do
 
-    def _finish(self) -> None:
-        if self.num_frames == 0:
-            raise EncodeError(f"{self.path}: no frame was written, so there is no film")
+    def end(self) -> None:
+        """There are no more frames: ffmpeg comes to its end while the caller goes on."""
+        self._has_all = True
         self._queue.put(None)
+
+    def check(self) -> None:
+        """Raises EncodeError if ffmpeg has failed."""
+        has_failed = bool(self._process.poll())
+        if self._is_broken or (has_failed and not self._has_all):
+            raise self._refusal()
+        if has_failed:
+            raise self._failure("could not finish")
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether ffmpeg has."""
+        return self._process.poll() is not None
+
+    def finish(self) -> None:
+        """Waits for ffmpeg's end and moves the film into its place."""
+        if self.num_frames == 0:
+            raise no_frame(self.path)
+        self.end()
         self._wait_for(self._has_ended)
         if self._bytes_fed < self._bytes_taken:
             raise self._refusal()
@@ -248,11 +183,12 @@ class Encoder:
             self._part.replace(self._target)
         except OSError as exc:
             raise EncodeError(
-                f"{self.path}: the finished film can't be moved here: {exc.strerror};"
+                f"{self._name}: the finished film can't be moved here: {exc.strerror};"
                 " close what has the old one open and render again"
             ) from exc
 
-    def _abort(self) -> None:
+    def abort(self) -> None:
+        """Ends ffmpeg and removes what it wrote."""
         if hasattr(self, "_process"):  # it may not have come so far
             self._process.kill()
             self._queue.put(None)
@@ -289,12 +225,12 @@ class Encoder:
         """Whether the queue takes more."""
         if self._is_broken or self._process.poll() is not None:
             raise self._refusal()
-        return self._bytes_taken - self._bytes_fed < QUEUE_BYTES
+        return self._bytes_taken - self._bytes_fed < self._queue_bytes
 
     def _has_ended(self) -> bool:
         if self._is_broken:
             raise self._refusal()
-        return self._process.poll() is not None
+        return self.has_ended
 
     def _wait_for(self, attempt: Callable[[], bool]) -> None:
         """Tries until done, as long as ffmpeg takes frames or its file changes.
@@ -336,9 +272,41 @@ class Encoder:
             ending = f"exit code {code}" if code >= 0 else f"killed by signal {-code}"
         words = self._last_words.decode(errors="replace").strip() or "(it said nothing)"
         return EncodeError(
-            f"{self.path}: ffmpeg {what} after {self.num_frames} frames ({ending}). If its last"
+            f"{self._name}: ffmpeg {what} after {self.num_frames} frames ({ending}). If its last"
             f" words don't say why, look for free space in {self._part.parent}:\n{words}"
         )
+
+
+def batch_of(frames: Frames, settings: EncoderSettings, first: int) -> NDArray[np.uint8]:
+    """Frames as they lie in memory one after the other: [N, frame_bytes]; ``first`` is told."""
+    if not isinstance(frames, np.ndarray):
+        frames = np.frombuffer(frames, np.uint8)
+    batch = np.ascontiguousarray(np.atleast_2d(frames))
+    if batch.shape[1:] != (settings.frame_bytes,):
+        raise ValueError(
+            f"frame {first} has {batch.shape[-1]} bytes, expected"
+            f" {settings.frame_bytes}: all of Y, Cb and Cr"
+        )
+    return batch
+
+
+@contextlib.contextmanager
+def making_room(path: Path, target: Path) -> Iterator[None]:
+    """Make a film's folder, and in the block what it grows as; OptionError where that can't be."""
+    try:
+        if target.exists() and not target.is_file():
+            raise OptionError(f"{path}: is no file that a film could replace; name another output")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as exc:
+        raise OptionError(
+            f"{path}: can't be written: {exc.strerror}; name another output or make room for it"
+        ) from exc
+
+
+def no_frame(path: Path) -> EncodeError:
+    """The error of a film that nothing was written to."""
+    return EncodeError(f"{path}: no frame was written, so there is no film")
 
 
 def find_ffmpeg() -> str:
@@ -357,25 +325,3 @@ def _widen(process: subprocess.Popen[bytes]) -> None:
         # The system gives a user only so much of it.
         with contextlib.suppress(OSError):
             fcntl.fcntl(process.stdin, fcntl.F_SETPIPE_SZ, WRITE_BYTES)
-
-
-def _arguments(settings: EncoderSettings) -> list[str]:
-    """ffmpeg's arguments but for the file, which comes last."""
-    size = f"{settings.width}x{settings.height}"
-    return [
-        *("-nostdin", "-hide_banner", "-loglevel", "error", "-y"),
-        *("-f", "rawvideo", "-pixel_format", "yuv420p"),
-        *("-video_size", size, "-framerate", str(settings.fps)),
-        # The tags are options of the input: as options of the output ffmpeg 7.1 and later writes
-        # only the matrix, and leaves the other two and the colr box out.
-        *("-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709"),
-        *("-color_range", "tv", "-chroma_sample_location", "left"),
-        *("-i", "pipe:0"),
-        *("-c:v", "libx264", "-preset", settings.preset, "-crf", str(settings.crf)),
-        *("-movflags", "+faststart"),
-        *(("-metadata", f"title={settings.title}") if settings.title else ()),
-        # The film's clock and its track's, so that both lengths are exact.
-        *("-movie_timescale", str(settings.timescale)),
-        *("-video_track_timescale", str(settings.timescale)),
-        *("-f", "mp4"),
-    ]
