@@ -17,7 +17,7 @@ from torch import Tensor
 
 from animix.checkpoints.load import load_network
 from animix.checkpoints.runs import find_run
-from animix.engine.device import choose_device, painting
+from animix.engine.device import choose_device, limit_memory, painting
 from animix.engine.make import Engine, make_engine
 from animix.engine.pixels import lay, lies_as_it_is, to_rgb8
 from animix.engine.shelf import Shelf
@@ -36,6 +36,10 @@ from animix.video.settings import EncoderSettings, Preset
 
 RENDERS = Path("renders")
 """Where results land, seen from the current folder, unless they are told where to go."""
+
+
+LOOKAHEAD_FRAMES = 128
+"""So far ahead networks are looked for that come into use: four cells of the fast path."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,18 +88,22 @@ class Film:
         copies = new_stream(self.engine.device) if on_cuda else None
         under_way: deque[tuple[range, Transfer, Transfer]] = deque()
         start = frames.start
-        while start < frames.stop or under_way:
-            # Two cells ahead the device always has work, and memory holds few.
-            if start < frames.stop and len(under_way) < 2:
-                cell = self._cell(start)
-                wanted = range(start, min(cell.stop, frames.stop))
-                under_way.append((wanted, *self._painted(cell, wanted, copies)))
-                start = wanted.stop
-                if on_cuda:
-                    continue
-            wanted, pixels, finite = under_way.popleft()
-            _check_finite(wanted, finite.wait())
-            yield pixels.wait().numpy()
+        try:
+            while start < frames.stop or under_way:
+                # Two cells ahead the device always has work, and memory holds few.
+                if start < frames.stop and len(under_way) < 2:
+                    cell = self._cell(start)
+                    wanted = range(start, min(cell.stop, frames.stop))
+                    self.engine.shelf.expect(self._next_columns(cell))
+                    under_way.append((wanted, *self._painted(cell, wanted, copies)))
+                    start = wanted.stop
+                    if on_cuda:
+                        continue
+                wanted, pixels, finite = under_way.popleft()
+                _check_finite(wanted, finite.wait())
+                yield pixels.wait().numpy()
+        finally:
+            self.engine.shelf.expect(())
 
     def pictures(self, rows: Sequence[Row]) -> Tensor:
         """The pictures of any rows, such as seeds at a moment: [N, 3, h, w]; not on a canvas."""
@@ -110,6 +118,12 @@ class Film:
         size = self.engine.batch_size
         start = index // size * size
         return range(start, min(start + size, self.schedule.num_frames))
+
+    def _next_columns(self, cell: range) -> list[int]:
+        """The networks that come into use after a cell, the soonest first."""
+        ahead = range(cell.stop, min(cell.stop + LOOKAHEAD_FRAMES, self.schedule.num_frames))
+        used = self.schedule.columns_in(cell)
+        return [column for column in self.schedule.columns_in(ahead) if column not in used]
 
     def _painted(
         self, cell: range, wanted: range, copies: torch.cuda.Stream | None
@@ -146,13 +160,23 @@ def _check_finite(frames: Iterable[int], finite: Tensor) -> None:
             )
 
 
-def open_film(timeline: Timeline, *, device: str | None = None, draft: bool = False) -> Film:
+def open_film(
+    timeline: Timeline,
+    *,
+    device: str | None = None,
+    memory_bytes: int | None = None,
+    draft: bool = False,
+) -> Film:
     """Find and open the networks of a timeline and make its schedule.
+
+    ``memory_bytes`` is what may be taken of a GPU's memory; None: nearly all of it.
 
     Raises TimelineError with everything that the timeline asks for and that isn't there or can't
     be done. A ``draft`` is half as wide and high, and skip generators stop a block earlier for it.
     """
     chosen = choose_device(device)
+    if memory_bytes is not None:
+        limit_memory(chosen, memory_bytes)
     runs = find_networks(timeline)
     columns = tuple(
         Column(name, number, len(runs[name]))
@@ -178,7 +202,15 @@ def open_film(timeline: Timeline, *, device: str | None = None, draft: bool = Fa
     files = [runs[column.network][column.snapshot - 1] for column in columns]
     with painting(chosen):
         shelf = Shelf(files, chosen)
-        engine = make_engine(home.to(chosen), shelf, projected, schedule, stop_resolution)
+        engine = make_engine(
+            home.to(chosen),
+            shelf,
+            projected,
+            schedule,
+            (width, height),
+            memory_bytes,
+            stop_resolution,
+        )
     return Film(
         timeline=timeline,
         schedule=schedule,
@@ -322,11 +354,12 @@ def render(
     output: str | Path | None = None,
     *,
     device: str | None = None,
+    memory_bytes: int | None = None,
     frames: range | None = None,
     draft: bool = False,
 ) -> Path:
     """Render a timeline to an mp4 and return its path, by default under ``renders/``."""
-    film = open_film(timeline, device=device, draft=draft)
+    film = open_film(timeline, device=device, memory_bytes=memory_bytes, draft=draft)
     target = film_path(timeline, frames, draft=draft) if output is None else Path(output)
     with contextlib.closing(encode(film, target, frames=frames, draft=draft)) as steps:
         deque(steps, maxlen=0)

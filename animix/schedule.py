@@ -164,6 +164,20 @@ class Schedule:
         mix: Floats = self._mixes(range(index, index + 1), num_overlays)[0]
         return mix
 
+    def columns_in(self, frames: range) -> list[int]:
+        """The columns that may have a share in some frames, in the order in which they come in."""
+        first_seen: dict[int, int] = {}
+        for layer in self.layers:
+            position = layer.position
+            position = position[frames.start : frames.stop] if len(position) > 1 else position
+            for numbers in (np.floor(position), np.ceil(position)):
+                # Below the first snapshot lies what is under it in the stack.
+                for number, frame in zip(*np.unique(numbers, return_index=True), strict=True):
+                    if number >= 1 and len(frames):
+                        column = layer.columns[min(int(number), len(layer.columns)) - 1]
+                        first_seen[column] = min(int(frame), first_seen.get(column, int(frame)))
+        return sorted(first_seen, key=lambda column: (first_seen[column], column))
+
     def row(self, index: int) -> Row:
         """Everything that decides the pixels of a frame, 0 … N−1."""
         return self.rows(range(index, index + 1))[0]

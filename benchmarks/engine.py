@@ -1,7 +1,9 @@
 """How many frames a second the engine makes on a GPU: mixed, painted, dithered, 4:2:0 on the host.
 
-StyleGAN2 of configuration F with random weights. Run ``.venv/bin/python benchmarks/engine.py`` on a
-machine with CUDA; it prints a table and writes benchmarks/results/engine-cuda.json.
+StyleGAN2 of configuration F with random weights. ``.venv/bin/python benchmarks/engine.py``, on a
+machine with CUDA, prints a table and writes benchmarks/results/engine-cuda.json. With ``--nvlabs``
+(a checkout of NVlabs/stylegan3) and ``--rosinality`` (of rosinality/stylegan2-pytorch) the scripts
+that users have run too, on the same networks: speeds are told as multiples of theirs.
 """
 
 from __future__ import annotations
@@ -12,13 +14,18 @@ import json
 import statistics
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import peers
 import torch
 from render import random_network
+from torch import nn
 
 import animix
+from animix.checkpoints.load import load_network
 from animix.engine.device import choose_device
 from animix.engine.fast import FastEngine
 from animix.engine.plain import PlainEngine
@@ -64,12 +71,108 @@ def frames_per_second(film: Film, repeats: int) -> list[float]:
     return sorted(found[1:])
 
 
-def relative_error(film: Film, index: int) -> float:
-    """‖fast − plain‖ / ‖plain‖ of a frame's canvas."""
+def relative_error(film: Film, frames: Sequence[int]) -> float:
+    """‖fast − plain‖ / ‖plain‖ of canvases, on average."""
     assert isinstance(film.engine, FastEngine)
     plain = replace(film, engine=PlainEngine(film.engine.home, film.engine.shelf, {}))
-    found, expected = film.canvas(index).double(), plain.canvas(index).double()
-    return float((found - expected).norm() / expected.norm())
+    errors = []
+    for index in frames:
+        found, expected = film.canvas(index).double(), plain.canvas(index).double()
+        errors.append(float((found - expected).norm() / expected.norm()))
+    return statistics.mean(errors)
+
+
+def nvlabs_error(film: Film, frames: Sequence[int], generator: nn.Module) -> float:
+    """What NVlabs' own 16 bits err by, on average, on the same frames of the same blends."""
+    networks = [load_network(file).to(film.engine.device) for file in film.engine.shelf.files]
+    errors = []
+    for index in frames:
+        row = film.schedule.row(index)
+        mixed = animix.blend(networks, row.mix)
+        generator.load_state_dict(dict(mixed.tensors), strict=False)
+        errors.append(peers.nvlabs_fp16_error(generator, film.engine.ws(row)[None]))
+    return statistics.mean(errors)
+
+
+FLOOR_SECONDS = {256: 150e-6, 512: 223e-6, 1024: 337e-6}
+"""Arithmetic, then activations read and written once, on an H100: docs/performance.md."""
+
+PEER_SECONDS = 2.5
+"""How long each of the others' scripts is measured."""
+
+
+def write_networks(folder: Path, size: int, nvlabs: Path | None) -> None:
+    """Write five networks; NVlabs' own where its code is at hand, so that both run the same."""
+    for k in range(5):
+        path = folder / f"n{k}-{size}.safetensors"
+        if nvlabs is None:
+            random_network(
+                path, img_resolution=size, channel_base=32768, channel_max=512, w_dim=512, seed=k
+            )
+        else:
+            peers.save_for_animix(peers.nvlabs_generator(nvlabs, img_resolution=size, seed=k), path)
+
+
+def measure_peers(size: int, nvlabs: Path | None, rosinality: Path | None) -> dict[str, float]:
+    """Frames a second of the others' scripts."""
+    rates: dict[str, float] = {}
+    z = torch.from_numpy(np.random.RandomState(1).randn(8, 512)).float().cuda()
+    if nvlabs is not None:
+        one, other, target = (
+            peers.nvlabs_generator(nvlabs, img_resolution=size, seed=seed).cuda()
+            for seed in range(3)
+        )
+        with torch.inference_mode():
+            ws = list(one.mapping(z, None).split(1))
+        generators, paint = [one, other, target], peers.paint_nvlabs
+        cases = {
+            "NVlabs, state dicts mixed and loaded": (peers.lerp_and_load, ws),
+            "NVlabs, mixed in place": (peers.lerp_in_place, ws),
+            "NVlabs, no mixing": (peers.as_it_is, ws),
+            "NVlabs, no mixing, batches of 8": (peers.as_it_is, [torch.cat(ws)]),
+        }
+        for case, (script, inputs) in cases.items():
+            frame = script(generators, paint, inputs)
+            rates[case] = peers.pictures_per_second(frame, PEER_SECONDS)
+    if rosinality is not None:
+        generators = [
+            peers.rosinality_generator(rosinality, img_resolution=size, seed=seed).cuda()
+            for seed in range(3)
+        ]
+        with torch.inference_mode():
+            w = generators[0].style(z)
+        ws = list(w[:, None].repeat(1, generators[0].n_latent, 1).split(1))
+        # As its users have it: TF32 and cuDNN's search for the quickest kernel.
+        torch.backends.cudnn.benchmark = torch.backends.cudnn.allow_tf32 = True
+        for case, script in {
+            "rosinality, state dicts mixed and loaded": peers.lerp_and_load,
+            "rosinality, mixed in place": peers.lerp_in_place,
+        }.items():
+            frame = script(generators, peers.paint_rosinality, ws)
+            rates[case] = peers.pictures_per_second(frame, PEER_SECONDS)
+        torch.backends.cudnn.benchmark = False
+    gc.collect()
+    torch.cuda.empty_cache()
+    return {case: round(rate, 1) for case, rate in rates.items()}
+
+
+def compared(
+    size: int, results: dict[str, dict[str, float]], rates: dict[str, float]
+) -> dict[str, float]:
+    """What a size's figures are as multiples of others."""
+    ours = results[f"{size} px, 2 networks, a mix for every frame"]
+    found = {"time over that of one mix": results[f"{size} px, 2 networks, one mix"]["fps"]}
+    found = {name: fps / ours["fps"] for name, fps in found.items()}
+    for number in (3, 5):
+        more = results[f"{size} px, {number} networks, a mix for every frame"]
+        found[f"speed of {number} networks over that of 2"] = more["fps"] / ours["fps"]
+    if size in FLOOR_SECONDS:
+        found["time over an H100's floor"] = 1 / ours["fps"] / FLOOR_SECONDS[size]
+    for case, rate in rates.items():
+        found[f"speed over {case}"] = ours["fps"] / rate
+    if "nvlabs_error" in ours:
+        found["error over NVlabs' own in 16 bits"] = ours["relative_error"] / ours["nvlabs_error"]
+    return {name: float(f"{value:.3g}") for name, value in found.items()}
 
 
 def main() -> None:
@@ -77,23 +180,20 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=960)
     parser.add_argument("--repeat", type=int, default=5, help="the median counts")
     parser.add_argument("--sizes", type=int, nargs="+", default=[256, 512, 1024])
+    parser.add_argument("--nvlabs", type=Path, help="a checkout of NVlabs/stylegan3")
+    parser.add_argument("--rosinality", type=Path, help="one of rosinality/stylegan2-pytorch")
     parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results")
     arguments = parser.parse_args()
     device = choose_device("cuda")
+    probes = range(0, arguments.frames, arguments.frames // 8)
 
-    results: dict[str, dict[str, object]] = {}
+    results: dict[str, dict[str, float]] = {}
+    peer_rates: dict[str, dict[str, float]] = {}
+    comparisons: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for size in arguments.sizes:
-            for k in range(5):
-                random_network(
-                    folder / f"n{k}-{size}.safetensors",
-                    img_resolution=size,
-                    channel_base=32768,
-                    channel_max=512,
-                    w_dim=512,
-                    seed=k,
-                )
+            write_networks(folder, size, arguments.nvlabs)
             for case, (num_networks, overlay) in CASES.items():
                 path = write_timeline(folder, size, num_networks, overlay, arguments.frames)
                 gc.collect()
@@ -110,16 +210,29 @@ def main() -> None:
                     "fastest": round(fps[-1]),
                     "first_frame_seconds": round(first, 2),
                     "memory_gib": round(torch.cuda.max_memory_reserved(device) / 2**30, 2),
-                    "relative_error": float(f"{relative_error(film, arguments.frames // 4):.2g}"),
+                    "relative_error": float(f"{relative_error(film, probes):.3g}"),
                 }
+                if arguments.nvlabs:
+                    generator = peers.nvlabs_generator(
+                        arguments.nvlabs, img_resolution=size, seed=0
+                    )
+                    error = nvlabs_error(film, probes, generator.cuda())
+                    results[f"{size} px, {case}"]["nvlabs_error"] = float(f"{error:.3g}")
                 print(f"{size} px, {case}: {results[f'{size} px, {case}']}", flush=True)
                 del film
+            rates = measure_peers(size, arguments.nvlabs, arguments.rosinality)
+            peer_rates[f"{size} px"] = rates
+            comparisons[f"{size} px"] = compared(size, results, rates)
+            for told in (peer_rates, comparisons):
+                print(f"{size} px: {told[f'{size} px']}", flush=True)
     report = {
         "device": torch.cuda.get_device_name(device),
         "torch": torch.__version__,
         "animix": animix.__version__,
         "frames": arguments.frames,
         "results": results,
+        "peers": peer_rates,
+        "comparisons": comparisons,
     }
     arguments.results.mkdir(parents=True, exist_ok=True)
     path = arguments.results / "engine-cuda.json"

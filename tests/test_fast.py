@@ -11,8 +11,10 @@ from animix.engine import fast_stylegan2, twins
 from animix.engine import stack as stack_module
 from animix.engine.fast import FastEngine
 from animix.engine.make import why_plain
-from animix.engine.plan import MAX_SLOTS, Plan, make_plan, place_columns
+from animix.engine.memory import bytes_needed
+from animix.engine.plan import BATCH_SIZES, MAX_SLOTS, Plan, make_plan, place_columns
 from animix.engine.stack import folded
+from animix.errors import OptionError
 from animix.film import open_film
 from animix.timeline.reader import load_timeline
 from tests.tiny import relative_of, tiny_tensors, write_tensors
@@ -175,16 +177,37 @@ def test_a_run_of_snapshots_takes_turns_in_few_slots(tmp_path, blend, batch_size
         assert len({plan.slot_of_column[column] for column in used}) == len(used)
 
 
+def plan_of(folder, film, memory_bytes=80 * 10**9):
+    home = load_network(folder / "faces.safetensors")
+    return make_plan(film.schedule, home, film.canvas_size, memory_bytes)
+
+
 def test_cells_are_as_large_as_few_slots_allow(tmp_path):
     write_networks(tmp_path)
     plain, _ = both(tmp_path, BLENDS["a sweep"])
-    assert (make_plan(plain.schedule).batch_size, make_plan(plain.schedule).num_slots) == (32, 2)
+    plan = plan_of(tmp_path, plain)
+    assert (plan.batch_size, plan.num_slots) == (32, 2)
     tensors, metadata = tiny_tensors(img_resolution=16)
     for number in range(6, 41):
         write_tensors(tmp_path / f"art-{number}.safetensors", tensors, metadata)
     plain, _ = both(tmp_path, BLENDS["a run of snapshots"])
-    assert make_plan(plain.schedule).num_slots <= MAX_SLOTS
-    assert make_plan(plain.schedule).batch_size < 4
+    plan = plan_of(tmp_path, plain)
+    assert plan.num_slots <= MAX_SLOTS
+    assert plan.batch_size < 4
+
+
+def test_cells_are_as_small_as_little_memory_wants(tmp_path):
+    write_networks(tmp_path)
+    plain, _ = both(tmp_path, BLENDS["a sweep"])
+    home = load_network(tmp_path / "faces.safetensors")
+    needed = {
+        size: bytes_needed(home, 2, size, torch.float16, plain.canvas_size) for size in BATCH_SIZES
+    }
+    assert sorted(needed.values(), reverse=True) == list(needed.values())
+    for size, memory_bytes in needed.items():
+        assert plan_of(tmp_path, plain, memory_bytes).batch_size == size
+    with pytest.raises(OptionError, match=r"need 1\.\d GB .* may use 0\.5 GB.*--memory"):
+        plan_of(tmp_path, plain, 500_000_000)
 
 
 def test_a_network_without_a_fast_path_says_so(tmp_path):

@@ -153,6 +153,47 @@ def test_forty_snapshots_take_the_memory_of_few(folder):
     assert peak_bytes("reel.yaml") < 1.5 * peak_bytes("few.yaml")
 
 
+def test_nothing_is_read_that_was_not_written(folder):
+    timeline = load_timeline(folder / "reel.yaml")
+    clean = [open_film(timeline, device="cuda").canvas(index).cpu() for index in (0, 5, 10)]
+    film = open_film(timeline, device="cuda")
+    rows = [film.schedule.row(index) for index in range(20)]
+    # Numbers that are none, in every buffer of the graphs and in whatever memory is given out next.
+    poison = [replace(row, psi=np.full_like(row.psi, np.nan)) for row in rows]
+    torch.full((2**28,), float("nan"), device="cuda")
+    with torch.inference_mode():
+        assert film.engine.pictures(poison).isnan().all()
+    for index, expected in zip((0, 5, 10), clean, strict=True):
+        assert torch.equal(film.canvas(index).cpu(), expected)
+
+
+def test_ten_thousand_frames_leak_nothing_and_end_as_ten_do(folder):
+    text = (folder / "reel.yaml").read_text().replace("duration: 2s", "duration: 10000f")
+    (folder / "long.yaml").write_text(text.replace("art-*", "art-[0-3]"))
+    film = open_film(load_timeline(folder / "long.yaml"), device="cuda")
+    taken = []
+    for index, frame in enumerate(film.frames(range(10_000))):
+        if index % 1000 == 999:
+            taken.append(torch.cuda.memory_allocated())
+        last = frame.tobytes()
+    assert max(taken[1:]) <= taken[0] * 1.01
+    again = open_film(load_timeline(folder / "long.yaml"), device="cuda")
+    assert last == list(again.frames(range(9_990, 10_000)))[-1].tobytes()
+
+
+def test_a_memory_limit_is_kept_to(folder):
+    timeline = load_timeline(folder / "reel.yaml")
+    try:
+        film = open_film(timeline, device="cuda", memory_bytes=2 * 10**9)
+        torch.cuda.reset_peak_memory_stats()
+        list(film.frames(range(20)))
+        assert torch.cuda.max_memory_reserved() <= 2 * 10**9
+        with pytest.raises(animix.AnimixError, match="memory"):
+            open_film(timeline, device="cuda", memory_bytes=10**9)
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
+
+
 def test_a_film_is_encoded_from_cuda(folder):
     film = open_film(load_timeline(folder / "reel.yaml"))
     assert film.engine.device.type == "cuda"

@@ -353,3 +353,26 @@ def test_the_csv_holds_every_frame_with_its_mix():
     mix = np.array([float(rows[5][f"{layer.name} a"]) for layer in schedule.facts.layers])
     assert (mix == 0.75).all()
     assert (rows[5]["noise"], rows[5]["background"]) == ("fixed", "#000000")
+
+
+@pytest.mark.parametrize(
+    "frames, columns",
+    [
+        (range(1), [0, 1]),
+        (range(10), [0, 1, 2]),
+        (range(20, 31), [0, 2, 3, 4]),
+        (range(27, 50), [0, 3, 4]),
+        (range(60, 61), [0, 4]),
+        (range(61, 61), []),
+    ],
+)
+def test_the_columns_that_frames_may_use_come_in_their_order(frames, columns):
+    text = (
+        TWO + "duration: 61f\nfps: 30\nloop: false\n"
+        "blend: [a, top: {snapshot: {0f: 1 linear, 40f: 4 linear, 60f: 4}}]\n"
+    )
+    schedule = schedule_of(text, snapshots={"top": 4})
+    found = schedule.columns_in(frames)
+    assert found == columns
+    used = {c for index in frames for c in np.flatnonzero(schedule.row(index).mix.any(axis=0))}
+    assert used <= set(found)

@@ -215,7 +215,8 @@ def test_a_sample_does_not_depend_on_the_others_in_its_batch():
 def test_random_noise_is_a_function_of_seed_layer_and_sample():
     def draw(seed, samples):
         cpu = torch.device("cpu")
-        return stylegan2.random_noise(NETWORK.facts, NETWORK.tensors, seed, samples, cpu)
+        draws = [(seed, sample) for sample in samples]
+        return stylegan2.random_noise(NETWORK.facts, NETWORK.tensors, draws, cpu)
 
     one, two = draw(7, [0, 1]), draw(7, [1])
     assert all(torch.equal(one[layer][1], two[layer][0]) for layer in one)

@@ -12,6 +12,9 @@ from animix.timeline.timeline import LARGEST_SEED
 MAX_SEEDS = 2000
 """Seeds on one sheet."""
 
+_UNITS = {"MB": 10**6, "MiB": 2**20, "GB": 10**9, "GiB": 2**30}
+"""Bytes of each unit of memory."""
+
 _RANGE = re.compile(r"\s*([0-9]{1,10})(?:\s*\.\.\s*([0-9]{1,10}))?\s*")
 
 
@@ -71,6 +74,18 @@ def parse_seeds(text: str) -> list[int]:
             raise OptionError(f'"{text}" is more than {MAX_SEEDS} seeds, the most at a time')
         seeds |= dict.fromkeys(found)
     return list(seeds)
+
+
+def parse_memory(text: str) -> int:
+    """The bytes of ``--memory``.
+
+    >>> parse_memory("8GB"), parse_memory("1.5 GiB"), parse_memory("800MB")
+    (8000000000, 1610612736, 800000000)
+    """
+    match = re.fullmatch(r"\s*([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*(MB|MiB|GB|GiB)\s*", text)
+    if not match:
+        raise OptionError(f'--memory "{text[:40]}": expected a size such as 8GB, 6.5GB or 800MB')
+    return int(float(match[1]) * _UNITS[match[2]])
 
 
 def parse_settings(settings: Sequence[str] | None) -> dict[str, str]:

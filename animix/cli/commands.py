@@ -17,6 +17,7 @@ from animix import __version__, demo
 from animix.cli.app import (
     AsJson,
     Device,
+    Memory,
     Output,
     Quiet,
     Settings,
@@ -28,6 +29,7 @@ from animix.cli.app import (
 from animix.cli.arguments import (
     film_target,
     parse_frames,
+    parse_memory,
     parse_seeds,
     parse_settings,
     with_suffix,
@@ -68,6 +70,7 @@ def render(
     ] = None,
     output: Output = None,
     device: Device = None,
+    memory: Memory = None,
     settings: Settings = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -85,7 +88,8 @@ def render(
         from animix.timeline.reader import load_timeline
 
         timeline = load_timeline(file, parse_settings(settings))
-        film = open_film(timeline, device=device, draft=draft)
+        memory_bytes = parse_memory(memory) if memory else None
+        film = open_film(timeline, device=device, memory_bytes=memory_bytes, draft=draft)
         chosen = None if frames is None else parse_frames(frames, film.schedule.num_frames)
         planned = film_path(timeline, chosen, draft=draft)
         target = film_target(output, planned, batch=len(files) > 1)

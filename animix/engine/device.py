@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import torch
 
+from animix.engine.memory import CONTEXT_BYTES
 from animix.errors import OptionError, RenderError
 from animix.networks.precision import full_float32
 
@@ -33,6 +34,28 @@ def choose_device(name: str | None = None) -> torch.device:
             f'device "{name}" is not at hand here; leave --device out to use the best'
         )
     return device
+
+
+SPARE_MEMORY = 0.05
+"""Of a card: what a desktop or another program has of it at the least."""
+
+
+def memory_of(device: torch.device) -> int:
+    """The bytes that may be taken of a CUDA device if nobody says: nearly all, whatever is free.
+
+    Were it what is free just now, a plan would follow from the moment, and so would its bytes.
+    """
+    total: int = torch.cuda.get_device_properties(device).total_memory
+    return int((1 - SPARE_MEMORY) * total)
+
+
+def limit_memory(device: torch.device, memory_bytes: int) -> None:
+    """Let tensors on a CUDA device take no more than so many bytes, the device's own included."""
+    if device.type != "cuda":
+        raise OptionError(f"--memory limits a GPU's memory, and this is painted on the {device}")
+    total = torch.cuda.get_device_properties(device).total_memory
+    fraction = max(0.0, memory_bytes - CONTEXT_BYTES) / total
+    torch.cuda.set_per_process_memory_fraction(min(1.0, fraction), device)
 
 
 @contextlib.contextmanager

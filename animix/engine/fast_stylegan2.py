@@ -23,6 +23,9 @@ GROUPED_RESOLUTION = 256
 GROUP = 4
 """Frames. So few fill a device from here on, and a whole batch would take gigabytes."""
 
+NUM_STREAMS = 2
+"""Frames that run alone overlap: a second stream gives 12 to 17 %, a fourth nothing more."""
+
 
 Weights = Mapping[str, Tensor]
 """By convolution, [1 or B, *weight_shape]; a concatenated one's are those of all networks."""

@@ -49,5 +49,6 @@ class Captured:
             self.function(*self._inputs)
         torch.cuda.current_stream().wait_stream(stream)
         self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self._graph):
+        # Other threads may read networks into pinned memory meanwhile.
+        with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
             self._result = self.function(*self._inputs)

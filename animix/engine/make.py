@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from animix.engine.device import memory_of
 from animix.engine.fast import FastEngine
 from animix.engine.operations import Operations
 from animix.engine.plain import PlainEngine
@@ -44,9 +45,15 @@ def make_engine(
     shelf: Shelf,
     projected: Mapping[str, NDArray[np.float32]],
     schedule: Schedule,
+    canvas_size: tuple[int, int],
+    memory_bytes: int | None = None,
     stop_resolution: int | None = None,
 ) -> Engine:
-    """The fastest engine for a network that gives shapes and mapping, and the shelf's device."""
+    """The fastest engine for a network that gives shapes and mapping, and the shelf's device.
+
+    ``memory_bytes``: what may be taken of a GPU's memory; None: nearly all of it. OptionError where
+    that isn't enough.
+    """
     if shelf.device.type != "cuda":
         return PlainEngine(home, shelf, projected, stop_resolution)
     capability = torch.cuda.get_device_capability(shelf.device)
@@ -57,7 +64,9 @@ def make_engine(
         return PlainEngine(home, shelf, projected, stop_resolution, notes=(note,))
     from animix.engine import kernels
 
-    return FastEngine(home, shelf, projected, make_plan(schedule), kernels, stop_resolution)
+    usable = memory_of(shelf.device) if memory_bytes is None else memory_bytes
+    plan = make_plan(schedule, home, canvas_size, usable, stop_resolution=stop_resolution)
+    return FastEngine(home, shelf, projected, plan, kernels, stop_resolution)
 
 
 def why_plain(home: Network, capability: tuple[int, int], *, has_triton: bool) -> str | None:

@@ -33,8 +33,9 @@ class NoiseImages:
         if kind == "none":
             return {}
         if kind == "random":
-            each = [self._random(row.noise.seed) for row in rows]
-            return {name: torch.stack([images[name] for images in each]) for name in each[0]}
+            network, draws = self.network, [(row.noise.seed, 0) for row in rows]
+            drawn = random_noise(network.facts, network.tensors, draws, network.device)
+            return {name: images[:, 0].to(self.dtype) for name, images in drawn.items()}
         turns = 2 * np.pi * np.array([row.noise.turn for row in rows], dtype=np.float64)
         along = self._tensor(np.cos(turns)), self._tensor(np.sin(turns))
         if self._circle is None:
@@ -43,11 +44,6 @@ class NoiseImages:
             name: (along[0] * fixed + along[1] * other).to(self.dtype)
             for name, (fixed, other) in self._circle.items()
         }
-
-    def _random(self, seed: int) -> dict[str, Tensor]:
-        network = self.network
-        drawn = random_noise(network.facts, network.tensors, seed, [0], network.device)
-        return {name: image[0, 0].to(self.dtype) for name, image in drawn.items()}
 
     def _tensor(self, values: np.ndarray) -> Tensor:
         return upload(values.astype(np.float32), self.network.device)[:, None, None]

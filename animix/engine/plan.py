@@ -7,6 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from animix.engine.memory import bytes_needed
+from animix.errors import OptionError
+from animix.networks.network import Network
 from animix.schedule import Schedule
 
 
@@ -32,13 +35,31 @@ MAX_SLOTS = 8
 """The energies of all pairs of 8 networks take 640 MB; those of 40 would take 14 GB."""
 
 
-def make_plan(schedule: Schedule, dtype: torch.dtype = torch.float16) -> Plan:
-    """The plan of a film: the largest cells that few slots are enough for."""
+def make_plan(
+    schedule: Schedule,
+    home: Network,
+    canvas_size: tuple[int, int],
+    memory_bytes: int,
+    *,
+    dtype: torch.dtype = torch.float16,
+    stop_resolution: int | None = None,
+) -> Plan:
+    """The plan of a film: the largest cells that few slots and the memory are enough for.
+
+    OptionError where the memory isn't enough for cells of one frame.
+    """
+    needed = 0
     for batch_size in BATCH_SIZES:
         plan = Plan(batch_size, dtype, place_columns(schedule, batch_size))
-        if plan.num_slots <= MAX_SLOTS:
-            break
-    return plan
+        if plan.num_slots > MAX_SLOTS and batch_size > 1:
+            continue
+        needed = bytes_needed(home, plan.num_slots, batch_size, dtype, canvas_size, stop_resolution)
+        if needed <= memory_bytes:
+            return plan
+    raise OptionError(
+        f"these networks need {needed / 1e9:.1f} GB of the device's memory, it may use "
+        f"{memory_bytes / 1e9:.1f} GB; give more with --memory, or try --draft"
+    )
 
 
 def place_columns(schedule: Schedule, batch_size: int) -> tuple[int, ...]:

@@ -1,14 +1,19 @@
-"""The shelf of networks: those in use are on the device, the others stay in their files."""
+"""The shelf of networks: those in use are on the device, the next ones on their way from files."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from animix.checkpoints.load import load_network
 from animix.networks.network import Network
+
+MAX_EXPECTED = 3
+"""Networks that are read ahead: at 1024 px each takes 110 MB of the host's memory."""
 
 
 class Shelf:
@@ -18,15 +23,45 @@ class Shelf:
         self.files = tuple(files)
         self.device = device
         self._networks: dict[int, Network] = {}
+        self._expected: dict[int, Future[Network]] = {}
+        self._reader: ThreadPoolExecutor | None = None
+
+    def expect(self, numbers: Sequence[int]) -> None:
+        """Begin to read networks that will be asked for soon, the soonest first.
+
+        Those that were expected before and are not any more are forgotten. Where none is, no thread
+        is left behind.
+        """
+        numbers = [n for n in numbers if n not in self._networks][:MAX_EXPECTED]
+        for number in set(self._expected) - set(numbers):
+            self._expected.pop(number).cancel()
+        if not numbers and self._reader is not None:
+            self._reader.shutdown()
+            self._reader = None
+        for number in numbers:
+            if number not in self._expected:
+                self._reader = self._reader or ThreadPoolExecutor(1, "networks")
+                self._expected[number] = self._reader.submit(self._read, number)
+
+    def read(self, number: int) -> Network:
+        """A network in the host's memory, from where the device can fetch it by itself."""
+        expected = self._expected.pop(number, None)
+        return self._read(number) if expected is None else expected.result()
 
     def take(self, numbers: Sequence[int]) -> list[Network]:
-        """The networks of these numbers; all others leave before a new one is read."""
+        """The networks of these numbers on the device; all others leave before one is read."""
         self._networks = {n: self._networks[n] for n in numbers if n in self._networks}
         for number in numbers:
             if number not in self._networks:
-                network = load_network(self.files[number])
-                self._networks[number] = network.to(self.device)
+                self._networks[number] = self.read(number).to(self.device)
         return [self._networks[number] for number in numbers]
 
     def __len__(self) -> int:
         return len(self._networks)
+
+    def _read(self, number: int) -> Network:
+        network = load_network(self.files[number])
+        if self.device.type != "cuda":
+            return network
+        pinned = {name: tensor.pin_memory() for name, tensor in network.tensors.items()}
+        return replace(network, tensors=pinned)

@@ -145,7 +145,7 @@ class Stack:
         w_gain = network.w_dim**-0.5
 
         def tensor(name: str) -> Tensor:
-            return network.tensors[f"synthesis.{name}"].to(self.device)
+            return network.tensors[f"synthesis.{name}"].to(self.device, non_blocking=True)
 
         self.const[slot] = tensor("b4.const")
         for n, conv in enumerate(self.convolutions):
@@ -173,6 +173,12 @@ class Stack:
             self.affine_bias[n, slot, : rgb.channels] = tensor(f"{rgb.name}.affine.bias") * gain
             self.rgb_weight[m, slot, :, : rgb.channels] = tensor(f"{rgb.name}.weight")[:, :, 0, 0]
             self.rgb_bias[m, slot] = tensor(f"{rgb.name}.bias")
+
+    def tensors(self) -> Iterator[Tensor]:
+        """All that it keeps on its device."""
+        for value in vars(self).values():
+            held = value.values() if isinstance(value, dict) else (value,)
+            yield from (tensor for tensor in held if isinstance(tensor, Tensor))
 
     def weight(self, conv: Convolution, flat: Tensor) -> Tensor:
         """A convolution's weights [B, *weight_shape] among mixed ones [B, n]."""

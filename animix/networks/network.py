@@ -158,9 +158,8 @@ class Network:
         if noise == "const":
             images = stylegan2.const_noise(self.facts, self.tensors)
         elif noise == "random":
-            images = stylegan2.random_noise(
-                self.facts, self.tensors, seed, range(len(ws)), self.device
-            )
+            draws = [(seed, sample) for sample in range(len(ws))]
+            images = stylegan2.random_noise(self.facts, self.tensors, draws, self.device)
         with full_float32():
             synthesize = SYNTHESES[self.facts.kind]
             return synthesize(self.facts, self.tensors, ws, images, stop_resolution, watch)
