@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from animix.checkpoints.load import load_network
     from animix.checkpoints.save import save_network
-    from animix.film import render
     from animix.networks.blend import blend
+    from animix.rendering import render
     from animix.timeline.reader import load_timeline
 
 __version__ = "0.1.0"
@@ -25,7 +25,7 @@ _HOMES = {
     "blend": "animix.networks.blend",
     "load_network": "animix.checkpoints.load",
     "load_timeline": "animix.timeline.reader",
-    "render": "animix.film",
+    "render": "animix.rendering",
     "save_network": "animix.checkpoints.save",
 }
 

@@ -1,10 +1,8 @@
-"""A film: a timeline with its networks at hand, rendered frame by frame to a file."""
+"""A film: a timeline with its networks at hand, painted frame by frame."""
 
 from __future__ import annotations
 
 import contextlib
-import os
-import time
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -17,29 +15,36 @@ from torch import Tensor
 
 from animix.checkpoints.load import load_network
 from animix.checkpoints.runs import find_run
-from animix.engine.device import choose_device, limit_memory, painting
+from animix.crew import Take, one_by_one, share_out
+from animix.engine.device import choose_device, choose_gpus, limit_memory, memory_of, painting
 from animix.engine.make import Engine, make_engine
 from animix.engine.pixels import lay, lies_as_it_is, to_rgb8
 from animix.engine.shelf import Shelf
 from animix.engine.transfer import Transfer, new_stream
-from animix.errors import LatentError, Mistake, NetworkError, RenderError, TimelineError
+from animix.errors import (
+    LatentError,
+    Mistake,
+    NetworkError,
+    OptionError,
+    RenderError,
+    TimelineError,
+)
 from animix.latents import load_latent
 from animix.networks.blend import check_blendable, mapping_differences, with_mapping
 from animix.networks.extent import SQUARE, Extent, extent_of
 from animix.networks.facts import NetworkFacts
 from animix.networks.network import Network
-from animix.progress import Progress, Stages
 from animix.sampling import make_schedule
 from animix.schedule import Column, Row, Schedule
 from animix.timeline.timeline import Timeline
-from animix.video.ffmpeg import Encoder, EncoderSettings
-
-RENDERS = Path("renders")
-"""Where results land, seen from the current folder, unless they are told where to go."""
-
 
 LOOKAHEAD_FRAMES = 128
 """So far ahead networks are looked for that come into use: four cells of the fast path."""
+
+BLOCK_BYTES = 128 << 20
+"""Frames that one of several GPUs paints in a row, so that it reads few snapshots."""
+BLOCKS_OF_EACH = 8
+"""At least so many, as long as there are cells: GPUs that end early have nothing to do."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +62,13 @@ class Film:
     """What was read: the timeline, networks and latents."""
     notes: tuple[str, ...]
     """What the user should know before it is rendered."""
+    more_engines: tuple[Engine, ...] = ()
+    """Those of further GPUs, which paint the same frames as the first."""
+
+    @property
+    def devices(self) -> str:
+        """The names of the devices that it is painted on."""
+        return ", ".join(str(engine.device) for engine in (self.engine, *self.more_engines))
 
     def canvas(self, index: int) -> Tensor:
         """The picture of a frame as it lies on the canvas: [3, H, W], nominally in [-1, 1]."""
@@ -78,24 +90,56 @@ class Film:
 
     def frames(self, frames: range) -> Iterator[NDArray[np.uint8]]:
         """The bytes of frames in order, as ``yuv420`` has them, made ahead of their use."""
+        with contextlib.closing(self.cells(frames)) as cells:
+            for cell in cells:
+                yield from cell
+
+    def cells(self, frames: range) -> Generator[NDArray[np.uint8], None, None]:
+        """The bytes of frames in order, those painted together as one array: [N, H · W · 3/2].
+
+        Nobody writes over an array that is still in use.
+        """
+        parts = self._parts(frames)
+        if not self.more_engines:
+            return self._cells(one_by_one(iter(parts)))
+        engines = self.engine, *self.more_engines
+        frame_bytes = self.canvas_size[0] * self.canvas_size[1] * 3 // 2
+        length = max(1, BLOCK_BYTES // (frame_bytes * self.engine.batch_size))
+        length = max(1, min(length, len(parts) // (BLOCKS_OF_EACH * len(engines))))
+        blocks = [parts[first : first + length] for first in range(0, len(parts), length)]
+        alone = [replace(self, engine=engine, more_engines=()) for engine in engines]
+        return share_out(blocks, [film._cells for film in alone[: len(blocks)]])
+
+    def _parts(self, frames: range) -> list[range]:
+        """Frames by the cells that they are painted in."""
+        parts = []
+        start = frames.start
+        while start < frames.stop:
+            parts.append(range(start, min(self._cell(start).stop, frames.stop)))
+            start = parts[-1].stop
+        return parts
+
+    def _cells(self, take: Take[range]) -> Generator[NDArray[np.uint8], None, None]:
+        """The bytes of each part of a cell that is taken."""
         on_cuda = self.engine.device.type == "cuda"
         copies = new_stream(self.engine.device) if on_cuda else None
         under_way: deque[tuple[range, Transfer, Transfer]] = deque()
-        start = frames.start
+        # Two cells ahead a GPU always has work, and memory holds few.
+        num_ahead = 2 if on_cuda else 1
         try:
-            while start < frames.stop or under_way:
-                # Two cells ahead the device always has work, and memory holds few.
-                if start < frames.stop and len(under_way) < 2:
-                    cell = self._cell(start)
-                    wanted = range(start, min(cell.stop, frames.stop))
-                    self.engine.shelf.expect(self._next_columns(cell))
-                    under_way.append((wanted, *self._painted(cell, wanted, copies)))
-                    start = wanted.stop
-                    if on_cuda:
+            while True:
+                if len(under_way) < num_ahead:
+                    wanted = take(not under_way)
+                    if wanted is not None:
+                        cell = self._cell(wanted.start)
+                        self.engine.shelf.expect(self._next_columns(cell))
+                        under_way.append((wanted, *self._painted(cell, wanted, copies)))
                         continue
+                if not under_way:
+                    return
                 wanted, pixels, finite = under_way.popleft()
                 _check_finite(wanted, finite.wait())
-                yield from pixels.wait().numpy()
+                yield pixels.wait().numpy()
         finally:
             self.engine.shelf.expect(())
 
@@ -131,7 +175,7 @@ class Film:
 
     def _canvases(self, cell: range) -> Tensor:
         """The pictures of a cell on their canvases: [N, 3, H, W]; the next cell overwrites them."""
-        rows = [self.schedule.row(index) for index in cell]
+        rows = self.schedule.rows(cell)
         pictures = self.engine.pictures(rows)
         if all(lies_as_it_is(pictures, self.canvas_size, row.framing) for row in rows):
             return pictures
@@ -158,19 +202,27 @@ def open_film(
     timeline: Timeline,
     *,
     device: str | None = None,
+    gpus: str | None = None,
     memory_bytes: int | None = None,
     draft: bool = False,
 ) -> Film:
     """Find and open the networks of a timeline and make its schedule.
 
-    ``memory_bytes`` is what may be taken of a GPU's memory; None: nearly all of it.
+    ``gpus`` are several to paint on, ``all`` or numbers such as ``0,1``. ``memory_bytes`` is what
+    may be taken of a GPU's memory; None: nearly all of it.
 
     Raises TimelineError with everything that the timeline asks for and that isn't there or can't
     be done. A ``draft`` is half as wide and high, and skip generators stop a block earlier for it.
     """
-    chosen = choose_device(device)
+    if device is not None and gpus is not None:
+        raise OptionError("--device and --gpus both say where to paint: give one of them")
+    chosen = (choose_device(device),) if gpus is None else choose_gpus(gpus)
     if memory_bytes is not None:
-        limit_memory(chosen, memory_bytes)
+        for each in chosen:
+            limit_memory(each, memory_bytes)
+    elif len(chosen) > 1:
+        # A plan follows from the memory, and all must have the same.
+        memory_bytes = min(memory_of(each) for each in chosen)
     runs = find_networks(timeline)
     columns = tuple(
         Column(name, number, len(runs[name]))
@@ -195,18 +247,21 @@ def open_film(
         if home.facts.architecture == "skip" and home.img_resolution > 4:
             stop_resolution = home.img_resolution // 2
     files = [runs[column.network][column.snapshot - 1] for column in columns]
-    with painting(chosen):
-        shelf = Shelf(files, chosen)
-        engine = make_engine(
-            home.to(chosen),
-            shelf,
-            projected,
-            schedule,
-            (width, height),
-            memory_bytes,
-            stop_resolution,
-            extent,
-        )
+    engines = []
+    for each in chosen:
+        with painting(each):
+            engine = make_engine(
+                home.to(each),
+                Shelf(files, each),
+                projected,
+                schedule,
+                (width, height),
+                memory_bytes,
+                stop_resolution,
+                extent,
+            )
+        engines.append(engine)
+    engine = engines[0]
     return Film(
         timeline=timeline,
         schedule=schedule,
@@ -218,7 +273,14 @@ def open_film(
             *(file for run in runs.values() for file in run),
             *(timeline.path.parent / name for name in projected),
         ),
-        notes=(*timeline.notes, *differences, *_noise_notes(timeline, home), *engine.notes),
+        notes=(
+            *timeline.notes,
+            *differences,
+            *_noise_notes(timeline, home),
+            *engine.notes,
+            *_kind_notes(chosen),
+        ),
+        more_engines=tuple(engines[1:]),
     )
 
 
@@ -229,6 +291,16 @@ def _noise_notes(timeline: Timeline, home: Network) -> list[str]:
     if any(name.endswith(".noise_strength") for name in home.tensors):
         return []
     return [f"noise: {timeline.noise.kind} changes nothing, these networks take no noise"]
+
+
+def _kind_notes(devices: Sequence[torch.device]) -> list[str]:
+    """Says that frames of several GPUs are not those of one, where the GPUs differ."""
+    if len(devices) == 1:
+        return []
+    kinds = dict.fromkeys(torch.cuda.get_device_name(device) for device in devices)
+    if len(kinds) == 1:
+        return []
+    return [f"{' and '.join(kinds)} paint within rounding, but not to the bit, the same"]
 
 
 def find_networks(timeline: Timeline) -> dict[str, list[Path]]:
@@ -302,64 +374,3 @@ def _open_latents(
             except LatentError as error:
                 mistakes.append(Mistake(key.mark, str(error)))
     return projected
-
-
-def encode(
-    film: Film, target: Path, *, frames: range | None = None, draft: bool = False
-) -> Generator[Progress, None, None]:
-    """Render frames (None: all) into an mp4 and yield after each; the file is whole or absent.
-
-    Closing the iterator before its end leaves no file, and one that stood there before stays.
-    """
-    frames = frames if frames is not None else range(film.schedule.num_frames)
-    width, height = film.canvas_size
-    settings = EncoderSettings(width, height, film.schedule.fps, title=film.timeline.title)
-    if draft:
-        settings = replace(settings, crf=28, preset="ultrafast")
-    started = time.monotonic()
-    stages = Stages()
-
-    def progress(done: int) -> Progress:
-        return Progress(done, len(frames), time.monotonic() - started, stages.slowest)
-
-    with contextlib.ExitStack() as ending, Encoder(target, settings) as encoder:
-        painted = film.frames(frames)
-        for done in range(1, len(frames) + 1):
-            with stages.waiting_for("painting"):
-                frame = next(painted)
-            with stages.waiting_for("encoding"):
-                encoder.write(frame)
-            if done < len(frames):
-                yield progress(done)
-        # Until the film is whole it is ffmpeg that is waited for.
-        ending.enter_context(stages.waiting_for("encoding"))
-    # The last step is told when the film stands at its place.
-    yield progress(len(frames))
-
-
-def render(
-    timeline: Timeline,
-    output: str | Path | None = None,
-    *,
-    device: str | None = None,
-    memory_bytes: int | None = None,
-    frames: range | None = None,
-    draft: bool = False,
-) -> Path:
-    """Render a timeline to an mp4 and return its path, by default under ``renders/``."""
-    film = open_film(timeline, device=device, memory_bytes=memory_bytes, draft=draft)
-    target = film_path(timeline, frames, draft=draft) if output is None else Path(output)
-    with contextlib.closing(encode(film, target, frames=frames, draft=draft)) as steps:
-        deque(steps, maxlen=0)
-    return target
-
-
-def film_path(timeline: Timeline, frames: range | None = None, *, draft: bool = False) -> Path:
-    """Where a film goes if nobody says: drafts and ranges of frames get names of their own."""
-    planned = timeline.output or RENDERS / f"{timeline.path.stem}.mp4"
-    name = planned.stem
-    if frames is not None:
-        name += f"-frames-{frames.start}-{frames.stop - 1}"
-    if draft:
-        name += "-draft"
-    return Path(os.path.normpath(planned.with_name(f"{name}.mp4")))

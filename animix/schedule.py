@@ -113,13 +113,19 @@ def at(samples: Floats, index: int) -> float:
     return float(samples[index % len(samples)])
 
 
-def each_at(tracks: Sequence[Floats], index: int) -> Floats:
-    """The samples of a frame in several tracks, many of which are one and the same."""
-    known: dict[int, float] = {}
+def each_of(samples: Floats, frames: range) -> Floats:
+    """The samples of frames: [N]; a track that stands still has one for all."""
+    found: Floats = samples[np.asarray(frames) % len(samples)]
+    return found
+
+
+def all_of(tracks: Sequence[Floats], frames: range) -> Floats:
+    """The samples of frames in several tracks, many of which are one and the same: [N, tracks]."""
+    known: dict[int, Floats] = {}
     for samples in tracks:
         if id(samples) not in known:
-            known[id(samples)] = at(samples, index)
-    return np.array([known[id(samples)] for samples in tracks])
+            known[id(samples)] = each_of(samples, frames)
+    return np.stack([known[id(samples)] for samples in tracks], axis=1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,22 +161,8 @@ class Schedule:
 
     def mix(self, index: int, num_overlays: int | None = None) -> Floats:
         """The mix [L, K] of a frame, of the whole stack or of the base and its lowest overlays."""
-        stacked = self.layers if num_overlays is None else self.layers[: 1 + num_overlays]
-        overlays = [
-            Overlay(
-                share=share(
-                    at(layer.swap_octaves, index),
-                    width=at(layer.width, index),
-                    alpha=each_at(layer.alpha, index),
-                    take=layer.take,
-                    resolutions=self.facts.resolutions,
-                ),
-                columns=layer.columns,
-                position=at(layer.position, index),
-            )
-            for layer in stacked
-        ]
-        return stack(overlays, len(self.columns))
+        mix: Floats = self._mixes(range(index, index + 1), num_overlays)[0]
+        return mix
 
     def columns_in(self, frames: range) -> list[int]:
         """The columns that may have a share in some frames, in the order in which they come in."""
@@ -188,20 +180,48 @@ class Schedule:
 
     def row(self, index: int) -> Row:
         """Everything that decides the pixels of a frame, 0 … N−1."""
-        if not 0 <= index < self.num_frames:
-            raise OptionError(f"frame {index}: this clip has frames 0 to {self.num_frames - 1}")
+        return self.rows(range(index, index + 1))[0]
+
+    def rows(self, frames: range) -> list[Row]:
+        """The rows of frames, each as ``row`` has it; 32 together take a tenth of their time."""
+        for index in (min(frames), max(frames)):
+            if not 0 <= index < self.num_frames:
+                raise OptionError(f"frame {index}: this clip has frames 0 to {self.num_frames - 1}")
+        each_mix, each_psi = self._mixes(frames), all_of(self.psi, frames)
+        return [self._row(*each) for each in zip(frames, each_mix, each_psi, strict=True)]
+
+    def _row(self, index: int, mix: Floats, psi: Floats) -> Row:
         time_seconds = index / self.fps
         return Row(
             index=index,
             time_seconds=time_seconds,
-            mix=self.mix(index),
+            mix=mix,
             latents=tuple((self.sources[key], weight) for key, weight in self.path.at(index)),
             space=self.space,
-            psi=each_at(self.psi, index),
+            psi=psi,
             labels=self.classes.at(index) if self.classes else (),
             noise=noise_state(self.noise, time_seconds),
             framing=self.frame.at(index),
         )
+
+    def _mixes(self, frames: range, num_overlays: int | None = None) -> Floats:
+        """The mixes of frames: [N, L, K]."""
+        stacked = self.layers if num_overlays is None else self.layers[: 1 + num_overlays]
+        overlays = [
+            Overlay(
+                share=share(
+                    each_of(layer.swap_octaves, frames),
+                    width=each_of(layer.width, frames),
+                    alpha=all_of(layer.alpha, frames),
+                    take=layer.take,
+                    resolutions=self.facts.resolutions,
+                ),
+                columns=layer.columns,
+                position=each_of(layer.position, frames),
+            )
+            for layer in stacked
+        ]
+        return stack(overlays, len(self.columns))
 
     def frame_at(self, text: str) -> int:
         """The frame on the screen at a time such as ``2s``, ``50%`` or ``end - 1s``.

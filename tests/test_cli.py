@@ -147,6 +147,8 @@ def test_options_change_what_is_rendered(folder, run, options, name, frames):
         ["--frames", "5..99"],
         ["--frames", "x"],
         ["--device", "abacus"],
+        ["--gpus", "9999"],
+        ["--gpus", "all", "--device", "cpu"],
         ["--memory", "much"],
         ["--memory", "-1GB"],
         ["--memory", "8GB", "--device", "cpu"],

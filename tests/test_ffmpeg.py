@@ -20,7 +20,8 @@ import torch
 
 from animix.engine.pixels import to_yuv420
 from animix.errors import EncodeError, OptionError
-from animix.video.ffmpeg import Encoder, EncoderSettings, find_ffmpeg
+from animix.video.ffmpeg import Encoder, find_ffmpeg
+from animix.video.settings import EncoderSettings
 from tests import mp4
 
 SMALL = EncoderSettings(64, 48, Fraction(30), preset="ultrafast")
@@ -114,7 +115,34 @@ def test_colours_come_back(tmp_path: Path):
     assert np.abs(patches.mean(axis=1) - colours).max() <= 2
 
 
-def test_frames_are_copied_from_any_layout(tmp_path: Path):
+def test_several_frames_may_come_at_once(tmp_path: Path):
+    levels = np.arange(50, 200, 10, dtype=np.uint8)
+    frames = np.repeat(levels[:, None], SMALL.frame_bytes, axis=1)
+    with Encoder(tmp_path / "film.mp4", SMALL) as film:
+        film.write(frames[:1])
+        film.write(frames[1:14])
+        film.write(frames[14])
+    assert film.num_frames == 15
+    planes = np.frombuffer(decoded(film.path), np.uint8).reshape(-1, SMALL.frame_bytes)
+    assert np.abs(planes.mean(axis=1) - levels).max() < 1
+
+
+def test_no_more_waits_for_ffmpeg_than_the_queue_takes(tmp_path: Path):
+    settings = EncoderSettings(640, 480, Fraction(30))
+    executable = fake(tmp_path, "time.sleep(60)")
+    path = tmp_path / "film.mp4"
+    limits = {"patience_seconds": 0.2, "queue_bytes": 4_000_000}
+    with (
+        pytest.raises(EncodeError, match="hasn't moved"),
+        Encoder(path, settings, executable=executable, **limits) as film,
+    ):
+        while True:
+            film.write(bytes(settings.frame_bytes))
+    # Beside the queue the pipe holds 1 MiB.
+    assert 4_000_000 <= film.num_frames * settings.frame_bytes < 6_000_000
+
+
+def test_frames_are_taken_from_any_layout(tmp_path: Path):
     settings = EncoderSettings(64, 48, Fraction(30))
     frame = np.zeros((settings.frame_bytes, 2), np.uint8)[:, 0]  # every other byte
     with Encoder(tmp_path / "film.mp4", settings) as film:
@@ -193,6 +221,15 @@ def test_a_frame_of_another_length_fails(tmp_path: Path, length: int):
         Encoder(path, SMALL) as film,
     ):
         film.write(bytes(length))
+
+
+def test_frames_of_another_length_fail(tmp_path: Path):
+    with (
+        pytest.raises(ValueError, match="frame 1 has 7 bytes"),
+        Encoder(tmp_path / "a", SMALL) as a,
+    ):
+        a.write(GREY)
+        a.write(np.zeros((3, 7), np.uint8))
 
 
 def test_a_film_without_frames_fails(tmp_path: Path):
@@ -324,13 +361,14 @@ def test_a_broken_ffmpeg_fails_with_its_last_words(tmp_path: Path, program, word
     path = tmp_path / "films" / "film.mp4"
     path.parent.mkdir()
     executable = fake(tmp_path, program)
+    settings = EncoderSettings(320, 240, Fraction(30))  # 40 frames are more than a pipe holds
     with (
         leaves_the_old_film(path),
         pytest.raises(EncodeError, match=words) as caught,
-        Encoder(path, SMALL, executable=executable, patience_seconds=0.4) as film,
+        Encoder(path, settings, executable=executable, patience_seconds=0.4) as film,
     ):
         for _ in range(40):
-            film.write(GREY)
+            film.write(bytes(settings.frame_bytes))
             time.sleep(0.002)
     assert not is_running(film)
     assert len(str(caught.value)) < 9000

@@ -4,18 +4,20 @@ import contextlib
 import itertools
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 import animix
-from animix import film as film_module
+from animix import rendering
 from animix.engine.device import painting
 from animix.engine.noise import noise_circle
-from animix.errors import OptionError, RenderError, TimelineError
-from animix.film import encode, film_path, open_film
+from animix.errors import EncodeError, OptionError, RenderError, TimelineError
+from animix.film import open_film
 from animix.networks.blend import with_mapping
+from animix.rendering import encode, film_path
 from animix.timeline.reader import load_timeline
 from animix.video.mp4 import count_frames
 from tests.tiny import relative_of, tiny_tensors, write_tensors, write_tiny
@@ -53,7 +55,7 @@ def open_reel(folder, text="", **settings):
 class Recorder:
     """Stands where ffmpeg does and keeps the bytes of every frame."""
 
-    def __init__(self, path, settings):
+    def __init__(self, path, settings, frames):
         self.settings, self.frames = settings, []
         Recorder.last = self
 
@@ -82,7 +84,7 @@ def test_the_slowest_stage_is_told(folder, monkeypatch, slow):
 
     monkeypatch.setattr(type(film.engine), "pictures", pictures)
     monkeypatch.setattr(Recorder, "write", written)
-    monkeypatch.setattr(film_module, "Encoder", Recorder)
+    monkeypatch.setattr(rendering, "make_encoder", Recorder)
     *_, last = encode(film, folder / "reel.mp4", frames=range(3))
     assert (last.done, last.slowest_stage) == (3, slow)
 
@@ -94,7 +96,7 @@ NOISES = ["fixed", "none", "random", "{loop: 1s}"]
 def test_a_frame_is_the_same_from_the_film_from_a_range_and_from_a_still(
     folder, monkeypatch, noise
 ):
-    monkeypatch.setattr(film_module, "Encoder", Recorder)
+    monkeypatch.setattr(rendering, "make_encoder", Recorder)
     text = f"noise: {noise}\nsize: 24x40\nframe: {{zoom: {{0%: 1, 50%: 1.3, 100%: 1}}}}\n"
     whole = open_reel(folder, text)
     pictures = [whole.canvas(index) for index in range(20)]
@@ -111,6 +113,90 @@ def test_a_frame_is_the_same_from_the_film_from_a_range_and_from_a_still(
     still = open_reel(folder, text)
     assert torch.equal(still.canvas(index), pictures[13])
     assert (still.rgb8(index) == whole.rgb8(13)).all()
+
+
+def test_cells_are_frames_that_are_painted_together(folder):
+    film = open_reel(folder)
+    cells = list(film.cells(range(3, 9)))
+    assert [len(cell) for cell in cells] == [1] * 6
+    assert (np.concatenate(cells) == list(film.frames(range(3, 9)))).all()
+    film.engine.batch_size = 4
+    cells = list(film.cells(range(3, 9)))
+    assert [len(cell) for cell in cells] == [1, 4, 1]
+    assert (np.concatenate(cells) == list(film.frames(range(3, 9)))).all()
+
+
+def open_crew(folder, text="", num_devices=3, batch_size=1):
+    """A film with several engines, each a device of its own for all that the film knows."""
+    films = [open_reel(folder, text) for _ in range(num_devices)]
+    for film in films:
+        film.engine.batch_size = batch_size
+    return replace(films[0], more_engines=tuple(film.engine for film in films[1:]))
+
+
+@pytest.mark.parametrize(("num_devices", "batch_size"), [(2, 1), (3, 4)])
+@pytest.mark.parametrize("noise", ["random", "{loop: 1s}"])
+def test_several_devices_paint_the_same_frames_in_order(folder, noise, num_devices, batch_size):
+    text = f"noise: {noise}\nsize: 24x40\nframe: {{zoom: {{0%: 1, 50%: 1.3, 100%: 1}}}}\n"
+    before = threading.active_count()
+    crew = open_crew(folder, text, num_devices, batch_size)
+    alone = list(open_reel(folder, text).frames(range(20)))
+    assert (np.stack(list(crew.frames(range(20)))) == alone).all()
+    assert (np.stack(list(crew.frames(range(3, 18)))) == alone[3:18]).all()
+    assert list(crew.frames(range(3, 3))) == []
+    assert threading.active_count() == before
+
+
+def test_every_device_has_a_part_of_the_work(folder):
+    crew = open_crew(folder)
+    painted = {id(engine): 0 for engine in (crew.engine, *crew.more_engines)}
+    paint = type(crew.engine).pictures
+
+    def pictures(self, rows):
+        painted[id(self)] += len(rows)
+        time.sleep(0.01)
+        return paint(self, rows)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(crew.engine), "pictures", pictures)
+        list(crew.cells(range(20)))
+    assert sum(painted.values()) == 20
+    assert min(painted.values()) >= 4
+
+
+def test_an_error_on_one_device_ends_them_all(folder):
+    tensors, metadata = tiny_tensors()
+    huge = {name: 1e30 * tensor for name, tensor in tensors.items()}
+    write_tensors(folder / "art-3.safetensors", huge, metadata)
+    crew, before = open_crew(folder), threading.active_count()
+    target = folder / "reel.mp4"
+    with pytest.raises(RenderError, match=r"frame \d+: this mix makes no picture"):
+        list(encode(crew, target))
+    assert not target.exists()
+    assert threading.active_count() == before
+
+
+def test_a_failed_encoder_ends_all_devices(folder, monkeypatch):
+    def failing(self, frame):
+        raise EncodeError("no space")
+
+    crew, before = open_crew(folder), threading.active_count()
+    monkeypatch.setattr(Recorder, "write", failing)
+    monkeypatch.setattr(rendering, "make_encoder", Recorder)
+    with pytest.raises(EncodeError, match="no space") as caught:
+        list(encode(crew, folder / "reel.mp4"))
+    assert threading.active_count() == before
+    del caught
+
+
+@pytest.mark.parametrize("num_taken", [1, 7])
+def test_an_abandoned_render_on_several_devices_leaves_nothing(folder, num_taken):
+    crew, before = open_crew(folder), threading.active_count()
+    with contextlib.closing(encode(crew, folder / "reel.mp4")) as steps:
+        for _ in range(num_taken):
+            next(steps)
+    assert not list(folder.glob("*reel.mp4*"))
+    assert threading.active_count() == before
 
 
 @pytest.mark.parametrize("loop", ["auto", "true"])
@@ -332,6 +418,11 @@ def test_missing_networks_are_all_told_with_their_lines(folder):
 def test_a_device_that_is_not_at_hand_fails(folder, device):
     with pytest.raises(OptionError, match=r"device|run on"):
         open_film(load_timeline(folder / "reel.yaml"), device=device)
+
+
+def test_gpus_and_a_device_are_one_too_many(folder):
+    with pytest.raises(OptionError, match="--device and --gpus"):
+        open_film(load_timeline(folder / "reel.yaml"), device="cpu", gpus="all")
 
 
 def test_drafts_and_ranges_get_names_of_their_own(folder):

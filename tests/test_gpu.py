@@ -10,8 +10,9 @@ import torch
 import animix
 from animix.engine.fast import FastEngine
 from animix.engine.plain import PlainEngine
-from animix.film import encode, open_film
+from animix.film import open_film
 from animix.networks.recognize import network_of
+from animix.rendering import encode
 from animix.timeline.reader import load_timeline
 from animix.video.mp4 import count_frames
 from tests.tiny import relative_of, tiny_stylegan3, tiny_tensors, write_tensors
@@ -102,6 +103,22 @@ def test_a_frame_is_the_same_whichever_way_it_is_asked(folder):
         alone = open_film(timeline, device="cuda")
         assert torch.equal(alone.canvas(index).cpu(), pictures[index])
         assert alone.yuv420(index).tobytes() == pixels[index]
+
+
+@pytest.mark.parametrize("gpus", ["all", "0"])
+def test_several_gpus_paint_the_frames_of_one(folder, gpus):
+    timeline = load_timeline(folder / "reel.yaml", {"duration": "400f"})
+    alone = open_film(timeline, device="cuda:0")
+    crew = open_film(timeline, gpus=gpus)
+    assert len(crew.more_engines) == (torch.cuda.device_count() - 1 if gpus == "all" else 0)
+    for _ in range(2):  # while graphs are captured, and after
+        painted = crew.frames(range(5, 390))
+        for index, frame in zip(range(5, 390), painted, strict=True):
+            if index % 37 == 0:
+                assert frame.tobytes() == alone.yuv420(index).tobytes()
+    target = folder / "reel.mp4"
+    list(encode(crew, target, draft=True))
+    assert count_frames(target) == 400
 
 
 def plainly(film):

@@ -180,6 +180,25 @@ def test_latents_after_an_arrow_are_reached(options):
     assert dict(schedule.row(19).latents)[7] > 0.9
 
 
+def test_a_row_is_the_same_alone_and_among_others():
+    schedule = schedule_of(
+        TWO
+        + "duration: 4s\nfps: 10\nlatents: [3, 17, 42]\n"
+        + "truncation: {0s: 0.5, 2s: 0.9, end: 0.5}\nnoise: {loop: 2s}\n"
+        + "blend: {swap: {0s: none, 2s: all, end: none},"
+        + " alpha: {4..8: 0.25, 32..: {0s: 0, end: 1}},"
+        + " snapshot: {0s: 0, 2s: last, end: 0}, width: 3}\n",
+        snapshots={"top": 3},
+    )
+    for row in schedule.rows(range(3, 40)):
+        alone = schedule.row(row.index)
+        assert (row.mix == alone.mix).all()
+        assert (row.mix == schedule.mix(row.index)).all()
+        assert (row.psi == alone.psi).all()
+        for name in ("index", "time_seconds", "latents", "space", "labels", "noise", "framing"):
+            assert getattr(row, name) == getattr(alone, name)
+
+
 def test_random_noise_is_a_function_of_time():
     text = ONE + "duration: 2s\nnoise: random\n"
     slow, fast = schedule_of(text + "fps: 10\n"), schedule_of(text + "fps: 20\n")

@@ -11,11 +11,12 @@ from scipy.special import j1
 from animix.checkpoints.load import load_network
 from animix.engine.noise import noise_circle
 from animix.errors import NetworkError
-from animix.film import encode, open_film
+from animix.film import open_film
 from animix.networks import stylegan3
 from animix.networks.lowpass import lowpass
 from animix.networks.network import Network
 from animix.networks.recognize import network_of
+from animix.rendering import encode
 from animix.sheets import seed_painter
 from animix.starter import write_starter
 from animix.summary import summarize

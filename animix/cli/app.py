@@ -28,6 +28,10 @@ app = typer.Typer(
 
 Output = Annotated[Path | None, typer.Option("--output", "-o", help="Where the result goes.")]
 Device = Annotated[str | None, typer.Option(help="cuda, cuda:N, mps or cpu; else the best.")]
+Gpus = Annotated[
+    str | None,
+    typer.Option(metavar="all|N,N,…", help="Several GPUs at once: all, or 0,1."),
+]
 Memory = Annotated[
     str | None,
     typer.Option(metavar="SIZE", help="What to take of a GPU's memory: 8GB; else nearly all."),

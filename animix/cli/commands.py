@@ -17,6 +17,7 @@ from animix import __version__, demo
 from animix.cli.app import (
     AsJson,
     Device,
+    Gpus,
     Memory,
     Output,
     Quiet,
@@ -70,6 +71,7 @@ def render(
     ] = None,
     output: Output = None,
     device: Device = None,
+    gpus: Gpus = None,
     memory: Memory = None,
     settings: Settings = None,
     as_json: AsJson = False,
@@ -84,12 +86,13 @@ def render(
     written: dict[str, Path] = {}
 
     def render_one(file: Path) -> None:
-        from animix.film import encode, film_path, open_film
+        from animix.film import open_film
+        from animix.rendering import encode, film_path
         from animix.timeline.reader import load_timeline
 
         timeline = load_timeline(file, parse_settings(settings))
         memory_bytes = parse_memory(memory) if memory else None
-        film = open_film(timeline, device=device, memory_bytes=memory_bytes, draft=draft)
+        film = open_film(timeline, device=device, gpus=gpus, memory_bytes=memory_bytes, draft=draft)
         chosen = None if frames is None else parse_frames(frames, film.schedule.num_frames)
         planned = film_path(timeline, chosen, draft=draft)
         target = film_target(output, planned, batch=len(files) > 1)
@@ -102,11 +105,11 @@ def render(
         with closing(encode(film, target, frames=chosen, draft=draft)) as steps:
             last = deque(report.follow(file.name, steps), maxlen=1)[0]
         width, height = film.canvas_size
-        fps, device_name = film.schedule.fps, str(film.engine.device)
+        fps = film.schedule.fps
         report.result(
             f"{target}  {count(last.total, 'frame')}, {float(last.total / fps):.4g} s, "
-            f"{width}×{height}; "
-            f"rendered in {clock(last.elapsed_seconds)} ({last.per_second:.1f} fps, {device_name}; "
+            f"{width}×{height}; rendered in {clock(last.elapsed_seconds)} "
+            f"({last.per_second:.1f} fps, {film.devices}; "
             f"{last.slowest_stage} took longest)",
             file=str(target),
             frames=last.total,
@@ -115,7 +118,7 @@ def render(
             fps=str(fps),
             elapsed_seconds=round(last.elapsed_seconds, 3),
             slowest_stage=last.slowest_stage,
-            device=device_name,
+            device=film.devices,
         )
 
     each(files, render_one, report)
@@ -137,7 +140,8 @@ def still(
     def write_still(file: Path) -> None:
         from PIL import Image
 
-        from animix.film import RENDERS, open_film
+        from animix.film import open_film
+        from animix.rendering import RENDERS
         from animix.timeline.reader import load_timeline
 
         target = with_suffix(output, ".png") if output else None
@@ -219,7 +223,7 @@ def seeds(
     report = choose_report(as_json=as_json, quiet=quiet)
 
     def draw(file: Path) -> None:
-        from animix.film import RENDERS
+        from animix.rendering import RENDERS
         from animix.sheets import SeedSheet, by_closeness, seed_painter
 
         target = with_suffix(output, ".png") if output else RENDERS / f"{file.stem}-seeds.png"
@@ -266,11 +270,20 @@ def render_demo(
     draft: Annotated[bool, typer.Option("--draft", help="Half the size each way, fast.")] = False,
     output: Output = None,
     device: Device = None,
+    gpus: Gpus = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
     """Render the demo: networks that come with animix melt into each other."""
-    render([demo.TIMELINE], draft=draft, output=output, device=device, as_json=as_json, quiet=quiet)
+    render(
+        [demo.TIMELINE],
+        draft=draft,
+        output=output,
+        device=device,
+        gpus=gpus,
+        as_json=as_json,
+        quiet=quiet,
+    )
 
 
 for network_command in NETWORK_COMMANDS:

@@ -37,6 +37,26 @@ def choose_device(name: str | None = None) -> torch.device:
     return torch.device("cuda", torch.cuda.current_device()) if on_cuda else device
 
 
+def choose_gpus(text: str) -> tuple[torch.device, ...]:
+    """The CUDA devices of ``all``, or of numbers such as ``0,1``; OptionError where one isn't."""
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if count == 0:
+        raise OptionError("--gpus: there is no CUDA device here; leave it out to use the best")
+    numbers = range(count)
+    if text.strip() != "all":
+        parts = [part.strip() for part in text.split(",")]
+        if not all(part.isascii() and part.isdecimal() for part in parts):
+            raise OptionError(f'--gpus "{text[:40]}": expected all, or numbers such as 0,1')
+        wanted = list(dict.fromkeys(int(part[:9]) for part in parts))
+        if missing := [number for number in wanted if number not in numbers]:
+            raise OptionError(
+                f"--gpus {text[:40]}: there is no GPU {missing[0]} here; they are numbered 0 to "
+                f"{count - 1}"
+            )
+        return tuple(torch.device("cuda", number) for number in wanted)
+    return tuple(torch.device("cuda", number) for number in numbers)
+
+
 SPARE_MEMORY = 0.05
 """Of a card: what a desktop or another program has of it at the least."""
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
 from animix.engine.transfer import new_stream
+
+_CAPTURING = threading.Lock()
+"""torch empties every device's cache before it captures, and none may be captured on meanwhile."""
 
 
 class Captured:
@@ -30,7 +34,8 @@ class Captured:
         if inputs[0].device.type != "cuda":
             return self.function(*inputs)
         if self._graph is None:
-            self._capture(inputs)
+            with _CAPTURING:
+                self._capture(inputs)
         assert self._graph is not None and self._result is not None
         for held, given, last in zip(self._inputs, inputs, self._given, strict=True):
             if given is not last:  # what stays the same, as fixed noise does, is not copied again

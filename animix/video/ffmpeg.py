@@ -6,13 +6,12 @@ import contextlib
 import os
 import queue
 import subprocess
+import sys
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
-from fractions import Fraction
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, get_args
 
 import imageio_ffmpeg
 import numpy as np
@@ -21,25 +20,17 @@ from numpy.typing import NDArray
 from animix.errors import EncodeError, OptionError
 from animix.interruption import uninterrupted
 from animix.video.mp4 import count_frames
+from animix.video.settings import EncoderSettings, arguments
 
-Preset = Literal[
-    "ultrafast",
-    "superfast",
-    "veryfast",
-    "faster",
-    "fast",
-    "medium",
-    "slow",
-    "slower",
-    "veryslow",
-]
+QUEUE_BYTES = 64 << 20
+"""Frames that wait for ffmpeg. As much as a batch of them may come on top."""
+WRITE_BYTES = 1 << 20
+"""What is written at a time, and what a pipe holds where it can be told to."""
 
-MAX_RATE_TERM = 1_001_000
-"""ffmpeg rounds a frame rate to a fraction of numbers up to this."""
+Frames = bytes | bytearray | memoryview | NDArray[np.uint8]
 
-QUEUED_FRAMES = 4
 LAST_WORDS_BYTES = 8192
-POLL_SECONDS = 0.05
+POLL_SECONDS = 0.005
 END_SECONDS = 2
 """How long a process or a thread that is about to end is waited for."""
 
@@ -49,60 +40,10 @@ FFMPEG_ADVICE = (
 )
 
 
-@dataclass(frozen=True)
-class EncoderSettings:
-    """What a film is encoded as: H.264 in 8-bit 4:2:0, BT.709, limited range.
-
-    >>> EncoderSettings(1080, 1920, Fraction(30)).frame_bytes
-    3110400
-    """
-
-    width: int
-    """Pixels, even."""
-    height: int
-    """Pixels, even."""
-    fps: Fraction
-    crf: int = 17
-    """x264's constant rate factor, 0 (lossless) to 51; 17 can hardly be told from its source."""
-    preset: Preset = "medium"
-    title: str = ""
-    """What players show as the film's name."""
-
-    def __post_init__(self) -> None:
-        if min(self.width, self.height) < 2 or self.width % 2 or self.height % 2:
-            raise OptionError(
-                f"size is {self.width}x{self.height}: 4:2:0 video needs an even width and height"
-            )
-        if self.fps <= 0 or max(self.fps.numerator, self.fps.denominator) > MAX_RATE_TERM:
-            raise OptionError(
-                f"fps is {self.fps}: expected a rate above 0 such as 30, 29.97 or 30000/1001,"
-                f" a ratio of whole numbers up to {MAX_RATE_TERM}"
-            )
-        if not 0 <= self.crf <= 51:
-            raise OptionError(f"crf is {self.crf}: expected 0 (lossless) to 51, 17 is near perfect")
-        if self.preset not in get_args(Preset):
-            raise OptionError(
-                f'preset is "{self.preset}": expected one of {", ".join(get_args(Preset))}'
-            )
-
-    @property
-    def frame_bytes(self) -> int:
-        """The length of one frame, its planes Y, Cb and Cr one after the other."""
-        return self.width * self.height * 3 // 2
-
-    @property
-    def timescale(self) -> int:
-        """Ticks a second for the film's clocks: whole ticks for a frame, so no time is rounded."""
-        ticks = self.fps.numerator
-        while ticks < 10_000:  # some players round coarser clocks; ffmpeg's own rule
-            ticks *= 2
-        return ticks
-
-
 class Encoder:
     """Writes a film with ffmpeg: whole at its path when the with-block ends, or not at all.
 
-    Frames pass through a short queue, so that the caller works on the next one meanwhile. The film
+    Frames wait in a queue, so that the caller works on the next ones meanwhile. The film
     grows beside its path under a temporary name and moves into place once ffmpeg has ended well and
     every frame is in it. An error or an interruption in the block ends ffmpeg and removes what it
     wrote; a film that stood at the path before stays.
@@ -122,16 +63,27 @@ class Encoder:
         *,
         executable: str | None = None,
         patience_seconds: float = 60,
+        threads: int | None = None,
+        queue_bytes: int = QUEUE_BYTES,
+        segment_of: str = "",
     ) -> None:
+        """``threads`` are x264's, None: as many as suit. A segment is told as one of its film."""
         self.path = path
         self.settings = settings
         self.num_frames = 0
         """Frames taken so far."""
+        self._name = segment_of or str(path)
         self._executable = executable
+        self._queue_bytes = queue_bytes
+        self._arguments = arguments(settings, threads, is_segment=bool(segment_of))
         self._patience_seconds = patience_seconds
-        self._num_fed = 0
+        self._bytes_taken = 0
+        self._bytes_fed = 0
+        self._is_broken = False
+        self._has_all = False
         self._last_words = b""
-        self._queue: queue.Queue[bytes | None] = queue.Queue(QUEUED_FRAMES)
+        # Never full and written in C: an interruption can't leave a lock of it taken.
+        self._queue: queue.SimpleQueue[NDArray[np.uint8] | None] = queue.SimpleQueue()
         self._target = Path(os.path.realpath(path))  # behind a link, so that the link stays
         self._part = self._target.with_name(f".{self._target.name}.part-{os.getpid()}")
         self._process: subprocess.Popen[bytes]
@@ -144,16 +96,17 @@ class Encoder:
                 self._start()
         except BaseException:  # an interruption too must leave nothing behind
             with uninterrupted():
-                self._abort()
+                self.abort()
             raise
         return self
 
     def _start(self) -> None:
         executable = self._executable or find_ffmpeg()
-        self._reserve()
+        with making_room(self.path, self._target):
+            self._part.write_bytes(b"")
         try:
             self._process = subprocess.Popen(
-                [executable, *_arguments(self.settings), f"file:{self._part}"],
+                [executable, *self._arguments, f"file:{self._part}"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
@@ -165,37 +118,22 @@ class Encoder:
             raise EncodeError(
                 f"{executable}: ffmpeg could not be started: {exc.strerror}; {FFMPEG_ADVICE}"
             ) from exc
+        _widen(self._process)
         self._feeder.start()
         self._listener.start()
 
-    def _reserve(self) -> None:
-        """Make an empty file beside the film's place, so that one that can't be is told now."""
-        try:
-            if self._target.exists() and not self._target.is_file():
-                raise OptionError(
-                    f"{self.path}: is no file that a film could replace; name another output"
-                )
-            self._target.parent.mkdir(parents=True, exist_ok=True)
-            self._part.write_bytes(b"")
-        except OSError as exc:
-            raise OptionError(
-                f"{self.path}: can't be written: {exc.strerror}; name another output or make room "
-                "for it"
-            ) from exc
+    def write(self, frames: Frames) -> None:
+        """Takes the next frame, ``settings.frame_bytes`` bytes of planar yuv420p, or [N, bytes].
 
-    def write(self, frame: bytes | bytearray | memoryview | NDArray[np.uint8]) -> None:
-        """Takes the next frame: ``settings.frame_bytes`` bytes of planar yuv420p, which are copied.
-
-        Waits while the queue is full. Raises EncodeError if ffmpeg is dead or stuck.
+        They are not copied: nobody may change them afterwards. Waits while the queue is full.
+        Raises EncodeError if ffmpeg is dead or stuck.
         """
-        data = frame.tobytes() if isinstance(frame, np.ndarray) else bytes(frame)
-        if len(data) != self.settings.frame_bytes:
-            raise ValueError(
-                f"frame {self.num_frames} has {len(data)} bytes, expected"
-                f" {self.settings.frame_bytes}: all of Y, Cb and Cr"
-            )
-        self._wait_for(lambda: self._offer(data))
-        self.num_frames += 1
+        batch = batch_of(frames, self.settings, self.num_frames)
+        if self._is_broken or self._bytes_taken - self._bytes_fed >= self._queue_bytes:
+            self._wait_for(self._has_room)
+        self._bytes_taken += batch.size
+        self._queue.put(batch)
+        self.num_frames += len(batch)
 
     def __exit__(
         self,
@@ -205,16 +143,37 @@ class Encoder:
     ) -> None:
         try:
             if error is None:
-                self._finish()
+                self.finish()
         finally:
             with uninterrupted():
-                self._abort()  # after a good end there is nothing left to do
+                self.abort()  # after a good end there is nothing left to do
 
-    def _finish(self) -> None:
+    def end(self) -> None:
+        """There are no more frames: ffmpeg comes to its end while the caller goes on."""
+        self._has_all = True
+        self._queue.put(None)
+
+    def check(self) -> None:
+        """Raises EncodeError if ffmpeg has failed."""
+        has_failed = bool(self._process.poll())
+        if self._is_broken or (has_failed and not self._has_all):
+            raise self._refusal()
+        if has_failed:
+            raise self._failure("could not finish")
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether ffmpeg has."""
+        return self._process.poll() is not None
+
+    def finish(self) -> None:
+        """Waits for ffmpeg's end and moves the film into its place."""
         if self.num_frames == 0:
-            raise EncodeError(f"{self.path}: no frame was written, so there is no film")
-        self._wait_for(lambda: self._offer(None))
+            raise no_frame(self.path)
+        self.end()
         self._wait_for(self._has_ended)
+        if self._bytes_fed < self._bytes_taken:
+            raise self._refusal()
         if self._process.returncode != 0:
             raise self._failure("could not finish")
         try:
@@ -224,17 +183,15 @@ class Encoder:
             self._part.replace(self._target)
         except OSError as exc:
             raise EncodeError(
-                f"{self.path}: the finished film can't be moved here: {exc.strerror};"
+                f"{self._name}: the finished film can't be moved here: {exc.strerror};"
                 " close what has the old one open and render again"
             ) from exc
 
-    def _abort(self) -> None:
+    def abort(self) -> None:
+        """Ends ffmpeg and removes what it wrote."""
         if hasattr(self, "_process"):  # it may not have come so far
             self._process.kill()
-            with contextlib.suppress(queue.Empty):
-                while True:
-                    self._queue.get_nowait()
-            self._queue.put_nowait(None)
+            self._queue.put(None)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(END_SECONDS)
         for thread in (self._feeder, self._listener):
@@ -246,13 +203,16 @@ class Encoder:
     def _feed(self) -> None:
         """The thread that writes to ffmpeg: a pipe that is full must not stop the caller."""
         assert self._process.stdin is not None
-        # A pipe that breaks here or on closing: ffmpeg has ended, and its exit code says more.
-        with contextlib.suppress(OSError), self._process.stdin as stdin:
-            while (frame := self._queue.get()) is not None:
-                rest = memoryview(frame)
-                while rest:
-                    rest = rest[stdin.write(rest) :]
-                self._num_fed += 1
+        try:
+            with self._process.stdin as stdin:
+                while (batch := self._queue.get()) is not None:
+                    rest = batch.reshape(-1).data
+                    while rest:
+                        num_bytes = stdin.write(rest[:WRITE_BYTES])
+                        self._bytes_fed += num_bytes
+                        rest = rest[num_bytes:]
+        except OSError:  # ffmpeg has ended or closed its end, and its exit code says more
+            self._is_broken = True
 
     def _listen(self) -> None:
         """The thread that hears ffmpeg out: unread, its words would fill their pipe and stop it."""
@@ -261,24 +221,16 @@ class Encoder:
             while words := stderr.read(LAST_WORDS_BYTES):
                 self._last_words = (self._last_words + words)[-LAST_WORDS_BYTES:]
 
-    def _offer(self, frame: bytes | None) -> bool:
-        """Puts a frame, or None for the end, into the queue; False if it stayed full."""
-        if not self._feeder.is_alive() or self._process.poll() is not None:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(END_SECONDS)  # its pipe may break a moment before it ends
-            raise self._failure("stopped taking frames")
-        try:
-            self._queue.put(frame, timeout=POLL_SECONDS)
-        except queue.Full:
-            return False
-        return True
+    def _has_room(self) -> bool:
+        """Whether the queue takes more."""
+        if self._is_broken or self._process.poll() is not None:
+            raise self._refusal()
+        return self._bytes_taken - self._bytes_fed < self._queue_bytes
 
     def _has_ended(self) -> bool:
-        try:
-            self._process.wait(POLL_SECONDS)
-        except subprocess.TimeoutExpired:
-            return False
-        return True
+        if self._is_broken:
+            raise self._refusal()
+        return self.has_ended
 
     def _wait_for(self, attempt: Callable[[], bool]) -> None:
         """Tries until done, as long as ffmpeg takes frames or its file changes.
@@ -287,10 +239,11 @@ class Encoder:
         """
         seen, still = self._progress(), 0
         while True:
-            # The queue's lock is a Python object: interrupted in it, nobody would release it.
+            # A process's lock is a Python object: interrupted in it, nobody would release it.
             with uninterrupted():
                 if attempt():
                     return
+            time.sleep(POLL_SECONDS)
             progress = self._progress()
             still = still + 1 if progress == seen else 0
             seen = progress
@@ -301,8 +254,13 @@ class Encoder:
         try:
             part = self._part.stat()
         except OSError:
-            return self._num_fed, 0, 0
-        return self._num_fed, part.st_size, part.st_mtime_ns
+            return self._bytes_fed, 0, 0
+        return self._bytes_fed, part.st_size, part.st_mtime_ns
+
+    def _refusal(self) -> EncodeError:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(END_SECONDS)  # its pipe may break a moment before it ends
+        return self._failure("stopped taking frames")
 
     def _failure(self, what: str) -> EncodeError:
         """The error that says what ffmpeg did, with its last words."""
@@ -314,9 +272,41 @@ class Encoder:
             ending = f"exit code {code}" if code >= 0 else f"killed by signal {-code}"
         words = self._last_words.decode(errors="replace").strip() or "(it said nothing)"
         return EncodeError(
-            f"{self.path}: ffmpeg {what} after {self.num_frames} frames ({ending}). If its last"
+            f"{self._name}: ffmpeg {what} after {self.num_frames} frames ({ending}). If its last"
             f" words don't say why, look for free space in {self._part.parent}:\n{words}"
         )
+
+
+def batch_of(frames: Frames, settings: EncoderSettings, first: int) -> NDArray[np.uint8]:
+    """Frames as they lie in memory one after the other: [N, frame_bytes]; ``first`` is told."""
+    if not isinstance(frames, np.ndarray):
+        frames = np.frombuffer(frames, np.uint8)
+    batch = np.ascontiguousarray(np.atleast_2d(frames))
+    if batch.shape[1:] != (settings.frame_bytes,):
+        raise ValueError(
+            f"frame {first} has {batch.shape[-1]} bytes, expected"
+            f" {settings.frame_bytes}: all of Y, Cb and Cr"
+        )
+    return batch
+
+
+@contextlib.contextmanager
+def making_room(path: Path, target: Path) -> Iterator[None]:
+    """Make a film's folder, and in the block what it grows as; OptionError where that can't be."""
+    try:
+        if target.exists() and not target.is_file():
+            raise OptionError(f"{path}: is no file that a film could replace; name another output")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as exc:
+        raise OptionError(
+            f"{path}: can't be written: {exc.strerror}; name another output or make room for it"
+        ) from exc
+
+
+def no_frame(path: Path) -> EncodeError:
+    """The error of a film that nothing was written to."""
+    return EncodeError(f"{path}: no frame was written, so there is no film")
 
 
 def find_ffmpeg() -> str:
@@ -327,23 +317,11 @@ def find_ffmpeg() -> str:
         raise EncodeError(f"there is no ffmpeg here; {FFMPEG_ADVICE}") from exc
 
 
-def _arguments(settings: EncoderSettings) -> list[str]:
-    """ffmpeg's arguments but for the file, which comes last."""
-    size = f"{settings.width}x{settings.height}"
-    return [
-        *("-nostdin", "-hide_banner", "-loglevel", "error", "-y"),
-        *("-f", "rawvideo", "-pixel_format", "yuv420p"),
-        *("-video_size", size, "-framerate", str(settings.fps)),
-        # The tags are options of the input: as options of the output ffmpeg 7.1 and later writes
-        # only the matrix, and leaves the other two and the colr box out.
-        *("-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709"),
-        *("-color_range", "tv", "-chroma_sample_location", "left"),
-        *("-i", "pipe:0"),
-        *("-c:v", "libx264", "-preset", settings.preset, "-crf", str(settings.crf)),
-        *("-movflags", "+faststart"),
-        *(("-metadata", f"title={settings.title}") if settings.title else ()),
-        # The film's clock and its track's, so that both lengths are exact.
-        *("-movie_timescale", str(settings.timescale)),
-        *("-video_track_timescale", str(settings.timescale)),
-        *("-f", "mp4"),
-    ]
+def _widen(process: subprocess.Popen[bytes]) -> None:
+    """Let the pipe to a process hold as much as is written at a time, where that is possible."""
+    if sys.platform == "linux" and process.stdin is not None:
+        import fcntl
+
+        # The system gives a user only so much of it.
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(process.stdin, fcntl.F_SETPIPE_SZ, WRITE_BYTES)

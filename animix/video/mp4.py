@@ -1,8 +1,12 @@
-"""The number of frames in an MP4, read from its own table."""
+"""The boxes of an MP4, and the number of its frames, read from its own table.
+
+ISO/IEC 14496-12: boxes of a size, a four-letter name and a content, nested.
+"""
 
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -10,26 +14,33 @@ from typing import BinaryIO
 def count_frames(path: Path) -> int:
     """How many frames an MP4's first track lists; 0 where the file holds no such table.
 
-    ISO/IEC 14496-12: boxes of a size, a four-letter name and a content, nested; ``stsz`` (8.7.3)
-    lists the size of each frame.
+    ``stsz`` (8.7.3) lists the size of each frame.
     """
     with path.open("rb") as file:
         box: BinaryIO = file
-        for name in (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsz"):
+        for name in ("moov", "trak", "mdia", "minf", "stbl", "stsz"):
             content = _content(box, name)
             box = io.BytesIO(content)
     return int.from_bytes(content[8:12], "big")
 
 
-def _content(boxes: BinaryIO, name: bytes) -> bytes:
-    """The content of the first box of that name, empty where there is none."""
+def places(boxes: BinaryIO) -> Iterator[tuple[str, int, int]]:
+    """Name, start and length of the content of each box, in order, up to one without an end."""
     while len(header := boxes.read(8)) == 8:
         size = int.from_bytes(header[:4], "big") - 8
         if size == 1 - 8:  # a long box: its size follows in eight bytes
             size = int.from_bytes(boxes.read(8), "big") - 16
-        if header[4:] == name:
-            return boxes.read(size)
+        start = boxes.tell()
+        yield header[4:].decode("latin1"), start, size
         if size < 0:
             break
-        boxes.seek(size, io.SEEK_CUR)
+        boxes.seek(start + size)
+
+
+def _content(boxes: BinaryIO, wanted: str) -> bytes:
+    """The content of the first box of that name, empty where there is none."""
+    for name, start, size in places(boxes):
+        if name == wanted:
+            boxes.seek(start)
+            return boxes.read(size)
     return b""

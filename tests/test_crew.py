@@ -1,0 +1,122 @@
+"""A crew's results are those of one worker, in order, and nobody is left behind."""
+
+import contextlib
+import random
+import threading
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from animix.crew import one_by_one, share_out
+
+
+def squared(take):
+    """Yields squares, two of them in hand, as a device does that works ahead."""
+    in_hand = []
+    while True:
+        if len(in_hand) < 2 and (job := take(not in_hand)) is not None:
+            in_hand.append(job)
+            continue
+        if not in_hand:
+            return
+        yield in_hand.pop(0) ** 2
+
+
+def blocks_of(numbers, sizes):
+    """Numbers cut into blocks of these sizes; the last takes the rest."""
+    blocks, start = [], 0
+    for size in [*sizes, len(numbers)]:
+        blocks.append(numbers[start : start + size])
+        start += size
+    return [block for block in blocks if block]
+
+
+@given(st.integers(0, 40), st.lists(st.integers(1, 9), max_size=9), st.integers(1, 5))
+def test_results_come_in_order(num_jobs, sizes, num_workers):
+    numbers = list(range(num_jobs))
+    shared = share_out(blocks_of(numbers, sizes), [squared] * num_workers)
+    assert list(shared) == list(squared(one_by_one(iter(numbers)))) == [n * n for n in numbers]
+
+
+def test_results_come_in_order_from_workers_of_any_pace():
+    rng = random.Random(3)
+    pauses = [rng.random() / 300 for _ in range(60)]
+
+    def pausing(take):
+        for result in squared(take):
+            time.sleep(pauses[round(result**0.5)])
+            yield result
+
+    blocks = [range(first, first + 4) for first in range(0, 60, 4)]
+    assert list(share_out(blocks, [pausing] * 3)) == [n * n for n in range(60)]
+
+
+def test_no_more_is_begun_than_keeps_everybody_at_work():
+    begun = []
+
+    def noting(take):
+        while (job := take(True)) is not None:
+            begun.append(job)
+            yield job
+
+    shared = share_out([[n] for n in range(50)], [noting] * 2)
+    with contextlib.closing(shared):
+        for number in range(5):
+            assert next(shared) == number
+        time.sleep(0.1)
+        assert max(begun) <= 4 + 3
+
+
+def test_workers_begin_one_after_the_other():
+    beginning, most = [0], [0]
+
+    def careful(take):
+        beginning[0] += 1
+        most[0] = max(most[0], beginning[0])
+        time.sleep(0.02)
+        beginning[0] -= 1
+        while (job := take(True)) is not None:
+            yield job
+
+    assert list(share_out([[n] for n in range(9)], [careful] * 3)) == list(range(9))
+    assert most == [1]
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, MemoryError])
+@pytest.mark.parametrize("at", [0, 1, 13])
+def test_an_error_of_one_ends_all_at_once(error, at):
+    def failing(take):
+        while (job := take(True)) is not None:
+            if job == at:
+                raise error("no more")
+            time.sleep(0.002)
+            yield job
+
+    before = threading.active_count()
+    started = time.monotonic()
+    with pytest.raises(error, match="no more"):
+        list(share_out([[n] for n in range(10_000)], [failing] * 3))
+    assert time.monotonic() - started < 2
+    assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("num_taken", [0, 1, 20])
+def test_closing_it_early_leaves_no_thread(num_taken):
+    before = threading.active_count()
+    closed = []
+
+    def closing(take):
+        try:
+            while (job := take(True)) is not None:
+                yield job
+        finally:
+            closed.append(True)
+
+    shared = share_out([[n, n] for n in range(1000)], [closing] * 3)
+    for _ in range(num_taken):
+        next(shared)
+    shared.close()
+    assert threading.active_count() == before
+    assert len(closed) == (3 if num_taken else 0)

@@ -1,0 +1,45 @@
+"""Devices are chosen by name, GPUs by number, and what isn't there is told."""
+
+import pytest
+import torch
+
+from animix.engine.device import choose_gpus
+from animix.errors import OptionError
+
+
+@pytest.fixture
+def four_gpus(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [("all", [0, 1, 2, 3]), ("0,1", [0, 1]), ("2", [2]), (" 3, 0 ", [3, 0]), ("1,1", [1])],
+)
+def test_gpus_are_chosen_by_number(four_gpus, text, numbers):
+    assert choose_gpus(text) == tuple(torch.device("cuda", number) for number in numbers)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("4", "there is no GPU 4 here; they are numbered 0 to 3"),
+        ("0,99999999999", "there is no GPU"),
+        ("", "expected all, or numbers such as 0,1"),
+        ("0,", "expected all"),
+        ("-1", "expected all"),
+        ("cuda:1", "expected all"),
+        ("two", "expected all"),
+    ],
+)
+def test_gpus_that_are_not_there_are_refused(four_gpus, text, words):
+    with pytest.raises(OptionError, match=f"--gpus.*{words}"):
+        choose_gpus(text)
+
+
+@pytest.mark.parametrize("text", ["all", "0", "0,1"])
+def test_without_cuda_there_are_no_gpus(monkeypatch, text):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(OptionError, match="no CUDA device here"):
+        choose_gpus(text)
