@@ -20,6 +20,7 @@ from animix.checkpoints.runs import find_run
 from animix.engine.device import choose_device, painting
 from animix.engine.make import Engine, make_engine
 from animix.engine.pixels import lay, lies_as_it_is, to_rgb8
+from animix.engine.precision import choose_precision
 from animix.engine.shelf import Shelf
 from animix.engine.transfer import Transfer, new_stream
 from animix.errors import LatentError, Mistake, NetworkError, RenderError, TimelineError
@@ -55,7 +56,7 @@ class Film:
         """The picture of a frame as it lies on the canvas: [3, H, W], nominally in [-1, 1]."""
         cell = self._cell(index)
         with painting(self.engine.device):
-            canvas = self._canvases(cell)[index - cell.start].clone()
+            canvas = self._canvases(cell, range(index, index + 1))[0].clone()
             finite = _finite(canvas[None])
         _check_finite([index], finite)
         return canvas
@@ -107,15 +108,16 @@ class Film:
     ) -> tuple[Transfer, Transfer]:
         """The bytes of a cell's wanted frames, and which of them have a picture at all."""
         with painting(self.engine.device):
-            canvases = self._canvases(cell)[wanted.start - cell.start :][: len(wanted)]
+            canvases = self._canvases(cell, wanted)
             finite = _finite(canvases)
             pixels = self.engine.operations.yuv420(canvases, wanted)
             return Transfer(pixels, copies), Transfer(finite, copies)
 
-    def _canvases(self, cell: range) -> Tensor:
-        """The pictures of a cell on their canvases: [N, 3, H, W]; the next cell overwrites them."""
+    def _canvases(self, cell: range, wanted: range) -> Tensor:
+        """A cell's wanted pictures on their canvases, [N, 3, H, W], until the next cell's."""
         rows = [self.schedule.row(index) for index in cell]
-        pictures = self.engine.pictures(rows)
+        chosen = slice(wanted.start - cell.start, wanted.stop - cell.start)
+        pictures, rows = self.engine.pictures(rows, chosen), rows[chosen]
         if all(lies_as_it_is(pictures, self.canvas_size, row.framing) for row in rows):
             return pictures
         pairs = zip(pictures, rows, strict=True)
@@ -137,13 +139,22 @@ def _check_finite(frames: Iterable[int], finite: Tensor) -> None:
             )
 
 
-def open_film(timeline: Timeline, *, device: str | None = None, draft: bool = False) -> Film:
+def open_film(
+    timeline: Timeline,
+    *,
+    device: str | None = None,
+    precision: str | None = None,
+    draft: bool = False,
+) -> Film:
     """Find and open the networks of a timeline and make its schedule.
 
     Raises TimelineError with everything that the timeline asks for and that isn't there or can't
-    be done. A ``draft`` is half as wide and high, and skip generators stop a block earlier for it.
+    be done, OptionError for a device or a ``precision`` (float32, bfloat16, float16; None: what
+    suits the device) that can't be had. A ``draft`` is half as wide and high, and skip generators
+    stop a block earlier for it.
     """
     chosen = choose_device(device)
+    choose_precision(chosen, precision)
     runs = find_networks(timeline)
     columns = tuple(
         Column(name, number, len(runs[name]))
@@ -169,7 +180,9 @@ def open_film(timeline: Timeline, *, device: str | None = None, draft: bool = Fa
     files = [runs[column.network][column.snapshot - 1] for column in columns]
     with painting(chosen):
         shelf = Shelf(files, chosen)
-        engine = make_engine(home.to(chosen), shelf, projected, schedule, stop_resolution)
+        engine = make_engine(
+            home.to(chosen), shelf, projected, schedule, stop_resolution, precision
+        )
     return Film(
         timeline=timeline,
         schedule=schedule,
@@ -304,11 +317,12 @@ def render(
     output: str | Path | None = None,
     *,
     device: str | None = None,
+    precision: str | None = None,
     frames: range | None = None,
     draft: bool = False,
 ) -> Path:
     """Render a timeline to an mp4 and return its path, by default under ``renders/``."""
-    film = open_film(timeline, device=device, draft=draft)
+    film = open_film(timeline, device=device, precision=precision, draft=draft)
     target = film_path(timeline, frames, draft=draft) if output is None else Path(output)
     with contextlib.closing(encode(film, target, frames=frames, draft=draft)) as steps:
         deque(steps, maxlen=0)

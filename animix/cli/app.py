@@ -28,6 +28,9 @@ app = typer.Typer(
 
 Output = Annotated[Path | None, typer.Option("--output", "-o", help="Where the result goes.")]
 Device = Annotated[str | None, typer.Option(help="cuda, cuda:N, mps or cpu; else the best.")]
+Precision = Annotated[
+    str | None, typer.Option(help="float32, bfloat16 or float16; else what suits the device.")
+]
 Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Replace a value: --set blend.swap=64"),

@@ -18,6 +18,7 @@ from animix.cli.app import (
     AsJson,
     Device,
     Output,
+    Precision,
     Quiet,
     Settings,
     app,
@@ -68,6 +69,7 @@ def render(
     ] = None,
     output: Output = None,
     device: Device = None,
+    precision: Precision = None,
     settings: Settings = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -85,7 +87,7 @@ def render(
         from animix.timeline.reader import load_timeline
 
         timeline = load_timeline(file, parse_settings(settings))
-        film = open_film(timeline, device=device, draft=draft)
+        film = open_film(timeline, device=device, precision=precision, draft=draft)
         chosen = None if frames is None else parse_frames(frames, film.schedule.num_frames)
         planned = film_path(timeline, chosen, draft=draft)
         target = film_target(output, planned, batch=len(files) > 1)
@@ -123,6 +125,7 @@ def still(
     at: Annotated[str, typer.Option("--at", metavar="TIME", help="2s, 45f, 50%, 'end - 1s', …")],
     output: Output = None,
     device: Device = None,
+    precision: Precision = None,
     settings: Settings = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -137,7 +140,8 @@ def still(
         from animix.timeline.reader import load_timeline
 
         target = with_suffix(output, ".png") if output else None
-        film = open_film(load_timeline(file, parse_settings(settings)), device=device)
+        timeline = load_timeline(file, parse_settings(settings))
+        film = open_film(timeline, device=device, precision=precision)
         index = film.schedule.frame_at(at)
         target = target or RENDERS / f"{file.stem}-frame-{index}.png"
         save_png(Image.fromarray(film.rgb8(index)), target)
@@ -207,6 +211,7 @@ def seeds(
     ] = None,
     output: Output = None,
     device: Device = None,
+    precision: Precision = None,
     settings: Settings = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -220,7 +225,8 @@ def seeds(
 
         target = with_suffix(output, ".png") if output else RENDERS / f"{file.stem}-seeds.png"
         chosen = parse_seeds(numbers)
-        painter = seed_painter(file, at=at, overrides=parse_settings(settings), device=device)
+        overrides = parse_settings(settings)
+        painter = seed_painter(file, at=at, overrides=overrides, device=device, precision=precision)
         if like is not None:
             chosen = by_closeness(painter, chosen, like)
         sheet = SeedSheet(painter, chosen)
@@ -262,11 +268,20 @@ def render_demo(
     draft: Annotated[bool, typer.Option("--draft", help="Half the size each way, fast.")] = False,
     output: Output = None,
     device: Device = None,
+    precision: Precision = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
     """Render the demo: networks that come with animix melt into each other."""
-    render([demo.TIMELINE], draft=draft, output=output, device=device, as_json=as_json, quiet=quiet)
+    render(
+        [demo.TIMELINE],
+        draft=draft,
+        output=output,
+        device=device,
+        precision=precision,
+        as_json=as_json,
+        quiet=quiet,
+    )
 
 
 for network_command in NETWORK_COMMANDS:

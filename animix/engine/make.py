@@ -1,4 +1,4 @@
-"""Makes the engine that paints a film: the fast one where it can, else the plain one."""
+"""Makes the engine that paints a film: the fastest that the device and the networks allow."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from animix.engine.fast import FastEngine
+from animix.engine.framewise import FramewiseEngine
 from animix.engine.operations import Operations
 from animix.engine.plain import PlainEngine
-from animix.engine.plan import make_plan
+from animix.engine.plan import make_framewise_plan, make_plan
+from animix.engine.precision import choose_precision, speeds_up_bfloat16
 from animix.engine.shelf import Shelf
 from animix.networks.facts import NetworkFacts
 from animix.networks.network import Network
@@ -35,8 +37,8 @@ class Engine(Protocol):
     def ws(self, row: Row) -> Tensor:
         """The w of a row: [num_ws, w_dim]."""
 
-    def pictures(self, rows: Sequence[Row]) -> Tensor:
-        """The pictures of a cell's rows."""
+    def pictures(self, rows: Sequence[Row], chosen: slice = slice(None)) -> Tensor:
+        """The chosen pictures of a cell's rows."""
 
 
 def make_engine(
@@ -45,19 +47,36 @@ def make_engine(
     projected: Mapping[str, NDArray[np.float32]],
     schedule: Schedule,
     stop_resolution: int | None = None,
+    precision: str | None = None,
 ) -> Engine:
-    """The fastest engine for a network that gives shapes and mapping, and the shelf's device."""
-    if shelf.device.type != "cuda":
-        return PlainEngine(home, shelf, projected, stop_resolution)
-    capability = torch.cuda.get_device_capability(shelf.device)
-    has_triton = importlib.util.find_spec("triton") is not None
-    reason = why_plain(home, capability, has_triton=has_triton)
-    if reason is not None:
-        note = f"the plain path paints this, far slower: {reason}"
-        return PlainEngine(home, shelf, projected, stop_resolution, notes=(note,))
-    from animix.engine import kernels
+    """The fastest engine for a network that gives shapes and mapping, the shelf's device, and a
+    precision (None: the device's own)."""
+    device = shelf.device
+    dtype = choose_precision(device, precision)
+    if device.type == "cuda":
+        reason: str | None = "precision is float32"
+        if dtype != torch.float32:
+            capability = torch.cuda.get_device_capability(device)
+            has_triton = importlib.util.find_spec("triton") is not None
+            reason = why_plain(home, capability, has_triton=has_triton)
+        if reason is None:
+            from animix.engine import kernels
 
-    return FastEngine(home, shelf, projected, make_plan(schedule), kernels, stop_resolution)
+            return FastEngine(home, shelf, projected, make_plan(schedule), kernels, stop_resolution)
+        note = f"the plain path paints this, far slower: {reason}"
+        return PlainEngine(home, shelf, projected, stop_resolution, notes=[note])
+    if home.facts.kind != "stylegan2":
+        note = f"{home.facts.kind} is painted in float32 on {device.type}"
+        notes = [note] if precision not in (None, "float32") else []
+        return PlainEngine(home, shelf, projected, stop_resolution, notes=notes)
+    if device.type == "mps" and dtype == torch.float32:
+        return PlainEngine(home, shelf, projected, stop_resolution)
+    notes = []
+    if dtype == torch.bfloat16 and not speeds_up_bfloat16():
+        notes = ["nothing is known here that speeds bfloat16 up: float32 may be faster"]
+    num_threads = torch.get_num_threads() if device.type == "cpu" else 1
+    plan = make_framewise_plan(schedule, home, dtype, num_threads)
+    return FramewiseEngine(home, shelf, projected, plan, stop_resolution, notes)
 
 
 def why_plain(home: Network, capability: tuple[int, int], *, has_triton: bool) -> str | None:
