@@ -21,7 +21,7 @@ from animix.errors import OptionError
 from animix.film import open_film
 from animix.networks.extent import SQUARE, Extent
 from animix.timeline.reader import load_timeline
-from tests.tiny import relative_of, tiny_tensors, write_tensors
+from tests.tiny import plainly, relative_of, tiny_tensors, write_tensors
 
 NETWORKS = """
 networks: {faces: faces.safetensors, art: "art-*.safetensors", third: third.safetensors,
@@ -59,14 +59,16 @@ def write_networks(folder, **tiny):
         write_tensors(folder / f"{name}.safetensors", relative, metadata)
 
 
-def both(folder, text, batch_size=4, dtype=torch.float32, **settings):
+def both(folder, text, batch_size=4, dtype=torch.float32, projected=None, **settings):
     """The same film with the plain engine and with the fast one, its kernels' twins inside."""
     (folder / "reel.yaml").write_text(NETWORKS + text)
-    plain = open_film(load_timeline(folder / "reel.yaml"), device="cpu", **settings)
+    film = open_film(load_timeline(folder / "reel.yaml"), device="cpu", **settings)
+    stop = 8 if settings.get("draft") else None
+    plain = plainly(film, projected=projected or {}, stop_resolution=stop)
     plan = Plan(batch_size, dtype, place_columns(plain.schedule, batch_size))
     home = load_network(folder / "faces.safetensors")
-    stop = 8 if settings.get("draft") else None
-    fast = FastEngine(home, plain.engine.shelf, {}, plan, twins, stop, plain.extent)
+    shelf, given = plain.engine.shelf, projected or {}
+    fast = FastEngine(home, shelf, given, plan, twins, stop, plain.extent)
     return plain, replace(plain, engine=fast)
 
 
@@ -98,12 +100,8 @@ def test_noise_latents_labels_and_truncation_are_the_plain_engines(tmp_path, noi
         "label: {0%: 0, 50%: 2, 100%: 0}\n"
         "truncation: {4..4: 0.5, 8..: {0%: 1, 50%: 0.7, 100%: 1}}\n"
     )
-    plain, fast = both(tmp_path, text)
     w = np.load(tmp_path / "me.npz")["w"][0].astype(np.float32)
-    plan = fast.engine.plan
-    home = load_network(tmp_path / "faces.safetensors")
-    engine = FastEngine(home, plain.engine.shelf, {"me.npz": w}, plan, twins)
-    assert_same_pictures(plain, replace(fast, engine=engine))
+    assert_same_pictures(*both(tmp_path, text, projected={"me.npz": w}))
 
 
 @pytest.mark.parametrize("batch_size", [1, 4, 16])

@@ -21,6 +21,7 @@ from animix.engine.noise import NoiseImages
 from animix.engine.operations import Operations
 from animix.engine.plan import Plan
 from animix.engine.shelf import Shelf
+from animix.engine.slots import Slots
 from animix.engine.stack import Stack
 from animix.engine.styles import Styles, mixing_shares, prepare
 from animix.engine.transfer import new_stream, upload
@@ -59,9 +60,9 @@ class FastEngine:
         self.operations = operations
         self._ws = Ws(home, projected)
         self._noise = NoiseImages(home, plan.dtype, extent)
-        self._in_slots: list[int | None] = [None] * plan.num_slots
+        self._slots = Slots(self.stack, plan, shelf)
         self._weights: Weights = {}
-        self._shared_mix: NDArray[np.float64] | None = None
+        self._shared_by: tuple[object, ...] = ()
         self._silent = {
             conv.name: torch.zeros(
                 1, *sides(extent, conv.resolution), dtype=plan.dtype, device=self.device
@@ -76,25 +77,28 @@ class FastEngine:
         """The w of a row: [num_ws, w_dim]."""
         return self._ws.of_rows([row])[0]
 
-    def pictures(self, rows: Sequence[Row]) -> Tensor:
-        """The pictures of a cell's rows: [N, 3, h, w] float32, nominally in [-1, 1].
+    def pictures(self, rows: Sequence[Row], chosen: slice = slice(None)) -> Tensor:
+        """The chosen pictures of a cell's rows: [N, 3, h, w] float32, nominally in [-1, 1].
 
         They are overwritten by the next call. Fewer rows, at the end of a film, are filled up with
         the last one.
         """
         num_rows = len(rows)
         rows = [*rows, *[rows[-1]] * (self.batch_size - num_rows)]
-        mix = self._fill_slots(rows)
+        self._slots.put(rows)
+        mix = self._slots.mix(rows)
         shared = bool((mix == mix[0]).all())
-        if shared and (self._shared_mix is None or (mix[0] != self._shared_mix).any()):
+        shared_by = self._slots.contents, mix[0].tobytes()
+        if shared and shared_by != self._shared_by:
             self._share(mix[0])
+            self._shared_by = shared_by
         images = {**self._silent, **self._noise.of_rows(rows)}
         noise = [images[conv.name] for conv in self.stack.convolutions]
         key = shared, len(noise[0]) > 1
         if key not in self._graphs:
             self._graphs[key] = Captured(self._paint_shared if shared else self._paint_mixed)
         mix_tensor = upload(mix.astype(np.float32), self.device)
-        return self._graphs[key](self._ws.of_rows(rows), mix_tensor, *noise)[:num_rows]
+        return self._graphs[key](self._ws.of_rows(rows), mix_tensor, *noise)[:num_rows][chosen]
 
     def _paint_mixed(self, ws: Tensor, mix: Tensor, *noise: Tensor) -> Tensor:
         styles = prepare(self.stack, ws, mix)
@@ -125,17 +129,3 @@ class FastEngine:
         else:
             for name, weight in weights.items():
                 self._weights[name].copy_(weight)
-        self._shared_mix = mix
-
-    def _fill_slots(self, rows: Sequence[Row]) -> NDArray[np.float64]:
-        """Put the networks that take part into their slots; the mix of the slots: [B, L, K]."""
-        mix = np.stack([row.mix for row in rows])  # [B, L, columns]
-        by_slot = np.zeros((*mix.shape[:2], self.plan.num_slots))
-        for column in np.flatnonzero((mix != 0).any(axis=(0, 1))).tolist():
-            slot = self.plan.slot_of_column[column]
-            by_slot[:, :, slot] = mix[:, :, column]
-            if self._in_slots[slot] != column:
-                self.stack.put(slot, self.shelf.read(column))
-                self._in_slots[slot] = column
-                self._shared_mix = None
-        return by_slot

@@ -40,9 +40,9 @@ class PlainEngine:
         projected: Mapping[str, NDArray[np.float32]],
         stop_resolution: int | None = None,
         extent: Extent = SQUARE,
-        notes: tuple[str, ...] = (),
+        notes: Sequence[str] = (),
     ) -> None:
-        self.notes = notes
+        self.notes = tuple(notes)
         self.facts = home.facts
         self.device = shelf.device
         self.shelf = shelf
@@ -59,9 +59,9 @@ class PlainEngine:
         """The w of a row, seeds truncated and projected files as they are: [num_ws, w_dim]."""
         return self._ws.of_rows([row])[0]
 
-    def pictures(self, rows: Sequence[Row]) -> Tensor:
-        """The pictures of rows: [N, 3, h, w] float32, nominally in [-1, 1]."""
-        return torch.stack([self._picture(row) for row in rows])
+    def pictures(self, rows: Sequence[Row], chosen: slice = slice(None)) -> Tensor:
+        """The chosen pictures of rows: [N, 3, h, w] float32, nominally in [-1, 1]."""
+        return torch.stack([self._picture(row) for row in rows[chosen]])
 
     def _picture(self, row: Row) -> Tensor:
         used = np.flatnonzero((row.mix != 0).any(axis=0)).tolist()
