@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -10,19 +11,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from animix.checkpoints.load import load_network
-from animix.engine.fast_stylegan2 import (
-    Weights,
-    mixed_weights,
-    shared_weights,
-    synthesize,
-)
+from animix.engine import fast_stylegan2, fast_stylegan3
 from animix.engine.graph import Captured
 from animix.engine.noise import NoiseImages
 from animix.engine.operations import Operations
 from animix.engine.plan import Plan
 from animix.engine.shelf import Shelf
 from animix.engine.stack import Stack
-from animix.engine.styles import mixing_shares, prepare
+from animix.engine.stylegan3_stack import Stylegan3Stack
 from animix.engine.transfer import new_stream, upload
 from animix.engine.ws import Ws
 from animix.networks.network import Network
@@ -30,6 +26,33 @@ from animix.schedule import Row
 
 NUM_STREAMS = 2
 """Frames that run alone overlap: a second stream gives 12 to 17 %, a fourth nothing more."""
+
+
+class Synthesis(Protocol):
+    """How a kind of network is painted; the stack is the one that the kind has."""
+
+    def paint(
+        self,
+        stack: Any,
+        ws: Tensor,
+        mix: Tensor,
+        weights: Mapping[str, Tensor] | None,
+        noise: Sequence[Tensor],
+        operations: Operations,
+        streams: Sequence[torch.cuda.Stream] = (),
+    ) -> Tensor:
+        """The pictures [B, 3, H, W] of ws [B, num_ws, w_dim] under a mix [B, L, K].
+
+        Weights are those that the frames share; None: they are mixed for each frame.
+        """
+
+    def shared_weights(
+        self, stack: Any, mix: Tensor, operations: Operations
+    ) -> Mapping[str, Tensor]:
+        """The weights of any number of frames with the mix [1, L, K]."""
+
+
+SYNTHESES: dict[str, Synthesis] = {"stylegan2": fast_stylegan2, "stylegan3": fast_stylegan3}
 
 
 class FastEngine:
@@ -53,19 +76,24 @@ class FastEngine:
         self.device = shelf.device
         self.shelf = shelf
         self.batch_size = plan.batch_size
-        self.stack = Stack(home, plan.num_slots, self.device, plan.dtype, stop_resolution)
+        self.stack: Stack | Stylegan3Stack
+        if home.facts.kind == "stylegan3":
+            self.stack = Stylegan3Stack(home, plan.num_slots, self.device, plan.dtype)
+            noisy: dict[str, int] = {}
+        else:
+            self.stack = Stack(home, plan.num_slots, self.device, plan.dtype, stop_resolution)
+            noisy = {conv.name: conv.resolution for conv in self.stack.convolutions}
+        self._synthesis = SYNTHESES[home.facts.kind]
         self.plan = plan
         self.operations = operations
         self._ws = Ws(home, projected)
         self._noise = NoiseImages(home, plan.dtype)
         self._in_slots: list[int | None] = [None] * plan.num_slots
-        self._weights: Weights = {}
+        self._weights: dict[str, Tensor] = {}
         self._shared_mix: NDArray[np.float64] | None = None
         self._silent = {
-            conv.name: torch.zeros(
-                1, conv.resolution, conv.resolution, dtype=plan.dtype, device=self.device
-            )
-            for conv in self.stack.convolutions
+            name: torch.zeros(1, size, size, dtype=plan.dtype, device=self.device)
+            for name, size in noisy.items()
         }
         on_cuda = self.device.type == "cuda"
         self._streams = [new_stream(self.device) for _ in range(NUM_STREAMS * on_cuda)]
@@ -88,31 +116,30 @@ class FastEngine:
         if shared and (self._shared_mix is None or (mix[0] != self._shared_mix).any()):
             self._share(mix[0])
         images = {**self._silent, **self._noise.of_rows(rows)}
-        noise = [images[conv.name] for conv in self.stack.convolutions]
-        key = shared, len(noise[0]) > 1
+        noise = [images[name] for name in self._silent]
+        key = shared, any(len(image) > 1 for image in noise)
         if key not in self._graphs:
             self._graphs[key] = Captured(self._paint_shared if shared else self._paint_mixed)
         mix_tensor = upload(mix.astype(np.float32), self.device)
         return self._graphs[key](self._ws.of_rows(rows), mix_tensor, *noise)[:num_rows]
 
     def _paint_mixed(self, ws: Tensor, mix: Tensor, *noise: Tensor) -> Tensor:
-        styles = prepare(self.stack, ws, mix)
-        weights = mixed_weights(self.stack, styles.shares, self.operations)
-        return synthesize(
-            self.stack, styles, weights, noise, self.operations, streams=self._streams
-        )
+        return self._painted(ws, mix, None, noise)
 
     def _paint_shared(self, ws: Tensor, mix: Tensor, *noise: Tensor) -> Tensor:
-        styles = prepare(self.stack, ws, mix)
-        return synthesize(
-            self.stack, styles, self._weights, noise, self.operations, streams=self._streams
+        return self._painted(ws, mix, self._weights, noise)
+
+    def _painted(
+        self, ws: Tensor, mix: Tensor, weights: Mapping[str, Tensor] | None, noise: Sequence[Tensor]
+    ) -> Tensor:
+        return self._synthesis.paint(
+            self.stack, ws, mix, weights, noise, self.operations, self._streams
         )
 
     def _share(self, mix: NDArray[np.float64]) -> None:
         """Mix the weights that frames of one mix share, into the same memory as ever."""
         held = upload(mix.astype(np.float32), self.device)
-        shares = mixing_shares(self.stack, held[None])
-        weights = shared_weights(self.stack, shares, self.operations)
+        weights = self._synthesis.shared_weights(self.stack, held[None], self.operations)
         if not self._weights:
             self._weights = {name: weight.clone() for name, weight in weights.items()}
         else:

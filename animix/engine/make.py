@@ -15,10 +15,12 @@ from animix.engine.fast import FastEngine
 from animix.engine.operations import Operations
 from animix.engine.plain import PlainEngine
 from animix.engine.plan import make_plan
+from animix.engine.resampling import why_not
 from animix.engine.shelf import Shelf
 from animix.networks.facts import NetworkFacts
 from animix.networks.network import Network
 from animix.networks.stylegan2 import is_published_filter, resample_filter
+from animix.networks.stylegan3 import layer_filters
 from animix.schedule import Row, Schedule
 
 
@@ -66,12 +68,26 @@ def why_plain(home: Network, capability: tuple[int, int], *, has_triton: bool) -
         return "the fast one needs Triton, which comes with torch for CUDA on Linux"
     if capability < (7, 0):
         return "the fast one needs a GPU of compute capability 7.0 or newer"
-    if home.facts.kind != "stylegan2":
-        return f"there is no fast one for {home.facts.kind} yet"
+    if home.facts.kind == "stylegan3":
+        return _why_plain_stylegan3(home)
     if not is_published_filter(resample_filter(home.tensors)):
         return "the network has another resampling filter than 1-3-3-1"
     for layer in home.layers[1:]:
         channels = len(home.tensors[f"synthesis.{layer.name}.weight"])
         if channels & (channels - 1):
             return f"{layer.name} has {channels} channels, the fast one needs powers of two"
+    return None
+
+
+def _why_plain_stylegan3(home: Network) -> str | None:
+    plan = home.facts.plan
+    assert plan is not None, "the layout gives every StyleGAN3 network a plan"
+    *layers, last = plan.layers
+    if (last.up.factor, last.down.factor, last.crop) != (1, 1, 0):
+        return "its last layer changes the picture's size"
+    for layer, planned in zip(home.layers[1:-1], layers, strict=True):
+        _, down = layer_filters(home.tensors, layer.name, planned)
+        reason = why_not(planned, down)
+        if reason is not None:
+            return f"{layer.name} has {reason}"
     return None
