@@ -17,7 +17,7 @@ from torch.nn.functional import conv2d, conv_transpose2d
 from animix.engine.finish import UNCLAMPED, Finish
 from animix.engine.operations import Operations
 from animix.engine.stack import Convolution, Stack
-from animix.engine.styles import Styles
+from animix.engine.styles import Styles, mixing_shares, prepare
 from animix.networks.continuation import CONTINUED_RESOLUTION, repeated, sides
 from animix.networks.extent import SQUARE, Extent
 
@@ -31,6 +31,26 @@ NUM_STREAMS = 2
 
 Weights = Mapping[str, Tensor]
 """By convolution, [1 or B, *weight_shape]; a concatenated one's are those of all networks."""
+
+
+def paint(
+    stack: Stack,
+    ws: Tensor,
+    mix: Tensor,
+    weights: Weights | None,
+    noise: Sequence[Tensor],
+    operations: Operations,
+    streams: Sequence[torch.cuda.Stream] = (),
+    extent: Extent = SQUARE,
+) -> Tensor:
+    """The pictures [B, 3, H, W] of ws [B, num_ws, w_dim] under a mix [B, L, K].
+
+    Weights are those that the frames share; None: they are mixed for each frame.
+    """
+    styles = prepare(stack, ws, mix)
+    if weights is None:
+        weights = mixed_weights(stack, styles.shares, operations)
+    return synthesize(stack, styles, weights, noise, operations, extent=extent, streams=streams)
 
 
 def mixed_weights(stack: Stack, shares: Tensor, operations: Operations) -> Weights:
@@ -47,8 +67,9 @@ def mixed_weights(stack: Stack, shares: Tensor, operations: Operations) -> Weigh
     return weights
 
 
-def shared_weights(stack: Stack, shares: Tensor, operations: Operations) -> Weights:
-    """The weights of any number of frames with the shares [rows, 1, K]."""
+def shared_weights(stack: Stack, mix: Tensor, operations: Operations) -> Weights:
+    """The weights of any number of frames with the mix [1, L, K]."""
+    shares = mixing_shares(stack, mix)
     weights = _flat_weights(stack, shares, operations)
     for n, conv in enumerate(stack.convolutions):
         if conv.first_block is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -11,8 +12,9 @@ import torch
 import triton
 from torch import Tensor
 
-from animix.engine import pixels, programs
-from animix.engine.finish import Finish
+from animix.engine import pixels, programs, stylegan3_programs
+from animix.engine.finish import UNCLAMPED, Finish
+from animix.engine.resampling import FINE_WIDTH, OUT_WIDTH, Resampling
 from animix.engine.stack import BLOCK
 from animix.engine.transfer import upload
 
@@ -92,6 +94,61 @@ def blur_epilogue(t: Tensor, finish: Finish) -> Tensor:
         CLAMP=finish.clamp, num_warps=4,
     )  # fmt: skip
     return out
+
+
+FILTERED_CHANNELS = 16
+"""Channels of a filtering program: 32 bytes of each pixel, as few as memory gives at a time."""
+
+FILTERED_ROWS = (64, 32, 16, 8)
+"""Rows of a filtering program: each starts with some that it makes nothing from."""
+
+FILTERED_PROGRAMS = 264
+"""With fewer programs than this a program has fewer rows. An H100 runs so many at a time, two on
+each of its processors, for 8 warps with 128 registers are half of one."""
+
+
+def filtered(
+    y: Tensor,
+    resampling: Resampling,
+    gain: Tensor,
+    bias: Tensor,
+    next_style: Tensor,
+    clamp: float | None,
+) -> Tensor:
+    """As ``Operations.filtered`` promises."""
+    plan, (batch, in_size, _, channels) = resampling.plan, y.shape
+    size, tile = plan.output.size, resampling.tile
+    out = y.new_empty(batch, size, size, channels)
+    across = triton.cdiv(size, tile.out_columns)
+    beside = triton.cdiv(channels, FILTERED_CHANNELS) * batch
+    rows = FILTERED_ROWS[-1]
+    for rows in FILTERED_ROWS:
+        if across * beside * triton.cdiv(size, rows) >= FILTERED_PROGRAMS:
+            break
+    stylegan3_programs.filtered_program[(across, triton.cdiv(size, rows), beside)](
+        y, gain, bias, next_style, out, resampling.across_up, resampling.across_down,
+        resampling.up_taps, resampling.down_taps, in_size, size, resampling.first, gain.stride(0),
+        C=channels, CHANNELS=FILTERED_CHANNELS, IN_WIDTH=tile.in_width, FINE_WIDTH=FINE_WIDTH,
+        OUT_WIDTH=OUT_WIDTH, COLUMNS=tile.out_columns, ROWS=rows,
+        UP=plan.up.factor, DOWN=plan.down.factor, UP_STEPS=resampling.up_steps,
+        DOWN_STEPS=resampling.down_steps, RANK=resampling.rank,
+        PERIOD=math.lcm(plan.up.factor, plan.down.factor, 2), PHASE=resampling.phase,
+        SLOPE=0.2, CLAMP=clamp or 0.0, CLAMPED=clamp is not None, num_warps=8, maxnreg=128,
+    )  # fmt: skip
+    return out
+
+
+def colours(
+    x: Tensor, weight: Tensor, bias: Tensor, clamp: float | None, scale: float, image: Tensor
+) -> None:
+    """As ``Operations.colours`` promises."""
+    batch, size, _, channels = x.shape
+    width = triton.next_power_of_2(channels)
+    pixels = max(4096 // width, 4)
+    stylegan3_programs.colours_program[(triton.cdiv(size * size, pixels), batch)](
+        x, weight, bias, image, size * size, weight.stride(1), scale, C=channels, WIDTH=width,
+        PIXELS=pixels, CLAMP=UNCLAMPED if clamp is None else clamp, num_warps=4,
+    )  # fmt: skip
 
 
 def _or(tensor: Tensor | None, unused: Tensor) -> Any:

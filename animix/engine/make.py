@@ -18,12 +18,14 @@ from animix.engine.operations import Operations
 from animix.engine.plain import PlainEngine
 from animix.engine.plan import make_framewise_plan, make_plan
 from animix.engine.precision import choose_precision, speeds_up_bfloat16
+from animix.engine.resampling import why_not
 from animix.engine.shelf import Shelf
 from animix.networks.continuation import sides
 from animix.networks.extent import SQUARE, Extent
 from animix.networks.facts import NetworkFacts
 from animix.networks.network import Network
 from animix.networks.stylegan2 import is_published_filter, resample_filter
+from animix.networks.stylegan3 import layer_filters
 from animix.schedule import Row, Schedule
 
 MOST_NUMBERS = 2**31 - 1
@@ -106,8 +108,8 @@ def why_plain(
         return "the fast one needs Triton, which comes with torch for CUDA on Linux"
     if capability < (7, 0):
         return "the fast one needs a GPU of compute capability 7.0 or newer"
-    if home.facts.kind != "stylegan2":
-        return f"there is no fast one for {home.facts.kind} yet"
+    if home.facts.kind == "stylegan3":
+        return _why_plain_stylegan3(home) if extent == SQUARE else "fit: extend of StyleGAN3"
     if not is_published_filter(resample_filter(home.tensors)):
         return "the network has another resampling filter than 1-3-3-1"
     for layer in home.layers[1:]:
@@ -117,4 +119,18 @@ def why_plain(
         height, width = sides(extent, layer.resolution)
         if channels * (height + 1) * (width + 1) > MOST_NUMBERS:
             return f"{layer.name} puts out more than 2^31 numbers"
+    return None
+
+
+def _why_plain_stylegan3(home: Network) -> str | None:
+    plan = home.facts.plan
+    assert plan is not None, "the layout gives every StyleGAN3 network a plan"
+    *layers, last = plan.layers
+    if (last.up.factor, last.down.factor, last.crop) != (1, 1, 0):
+        return "its last layer changes the picture's size"
+    for layer, planned in zip(home.layers[1:-1], layers, strict=True):
+        _, down = layer_filters(home.tensors, layer.name, planned)
+        reason = why_not(planned, down)
+        if reason is not None:
+            return f"{layer.name} has {reason}"
     return None

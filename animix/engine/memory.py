@@ -36,6 +36,10 @@ def bytes_needed(
     Weights are counted exactly, activations as they are alive at the worst moment.
     """
     # On this device tensors have shapes, but no memory.
+    if home.facts.kind == "stylegan3":
+        networks = (1 + num_slots) * sum(map(_size, home.tensors.values()))
+        pixels = home.img_resolution**2 + 3 * canvas_size[0] * canvas_size[1]
+        return networks + batch_size * 3 * 4 * pixels + 2_000_000_000 + CONTEXT_BYTES
     stack = Stack(home.to("meta"), num_slots, torch.device("meta"), dtype, stop_resolution)
     kept = sum(map(_size, home.tensors.values())) + sum(map(_size, stack.tensors()))
     noise = 4 * batch_size * sum(conv.resolution**2 for conv in stack.convolutions) * dtype.itemsize

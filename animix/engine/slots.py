@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from animix.engine.plan import Plan
 from animix.engine.shelf import Shelf
-from animix.engine.stack import Stack
+from animix.networks.network import Network
 from animix.schedule import Row
+
+
+class Stacked(Protocol):
+    """Networks side by side, each in a slot."""
+
+    def put(self, slot: int, network: Network) -> None:
+        """Fill a slot with a network's weights."""
 
 
 class Slots:
     """The stack's slots, filled with the networks that frames need, as the plan has it."""
 
-    def __init__(self, stack: Stack, plan: Plan, shelf: Shelf) -> None:
+    def __init__(self, stack: Stacked, plan: Plan, shelf: Shelf) -> None:
         self.contents: tuple[int | None, ...] = (None,) * plan.num_slots
         """The column of the mix that lies in each slot."""
         self._stack, self._plan, self._shelf = stack, plan, shelf

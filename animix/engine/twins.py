@@ -9,8 +9,10 @@ from torch import Tensor
 from torch.nn.functional import conv2d, conv_transpose2d, leaky_relu
 
 from animix.engine import pixels
-from animix.engine.finish import Finish
+from animix.engine.finish import UNCLAMPED, Finish
+from animix.engine.resampling import Resampling
 from animix.engine.stack import BLOCK
+from animix.networks import stylegan3
 
 
 def mix_kernels(stack: Tensor, shares: Tensor, row_of_block: Tensor) -> Tensor:
@@ -84,6 +86,39 @@ def _twice(x: Tensor) -> Tensor:
 def _taps(like: Tensor, channels: int) -> Tensor:
     row = torch.tensor([1.0, 3.0, 3.0, 1.0], device=like.device) / 8
     return torch.outer(row, row).expand(channels, 1, 4, 4)
+
+
+def filtered(
+    y: Tensor,
+    resampling: Resampling,
+    gain: Tensor,
+    bias: Tensor,
+    next_style: Tensor,
+    clamp: float | None,
+) -> Tensor:
+    """As ``Operations.filtered`` promises."""
+    channels = y.shape[3]
+    x = y.float() * gain[:, None, None, :channels] + bias[:, None, None, :channels]
+    v = stylegan3.filtered(
+        x.permute(0, 3, 1, 2),
+        resampling.plan,
+        resampling.up,
+        resampling.down,
+        slope=0.2,
+        clamp=clamp,
+    )
+    v = v.permute(0, 2, 3, 1) * next_style[:, None, None, :channels]
+    return v.to(y.dtype).contiguous()
+
+
+def colours(
+    x: Tensor, weight: Tensor, bias: Tensor, clamp: float | None, scale: float, image: Tensor
+) -> None:
+    """As ``Operations.colours`` promises."""
+    limit = UNCLAMPED if clamp is None else clamp
+    picture = torch.einsum("bhwc,bdc->bdhw", x.float(), weight[..., : x.shape[3]])
+    picture = picture + bias[:, :, None, None]
+    image.copy_(picture.clamp(-limit, limit) * scale)
 
 
 def yuv420(canvases: Tensor, frames: Sequence[int]) -> Tensor:

@@ -58,13 +58,22 @@ def synthesize(
 def fourier_features(
     tensors: Mapping[str, Tensor], signal: Signal, w: Tensor, extent: Extent = SQUARE
 ) -> Tensor:
-    """The input layer: waves, turned and shifted by w [N, w_dim], then mixed: [N, C, h, w].
+    """The input layer: waves, turned and shifted by w [N, w_dim], then mixed: [N, C, h, w]."""
+    features = waves(tensors, signal, affine(tensors, "input", w), extent)
+    weight = tensors["synthesis.input.weight"]
+    return linear(features, weight / weight.shape[1] ** 0.5).permute(0, 3, 1, 2)
 
-    Karras et al. 2021, sections 3.1 and 3.2 (transformed Fourier features): w gives a rotation and
-    a translation, the buffer ``transform`` another one from the user.
+
+def waves(
+    tensors: Mapping[str, Tensor], signal: Signal, t: Tensor, extent: Extent = SQUARE
+) -> Tensor:
+    """The input layer's waves [N, h, w, C], turned and shifted by t [N, 4].
+
+    Karras et al. 2021, sections 3.1 and 3.2 (transformed Fourier features): t has the cosine and
+    sine of a rotation and the x and y of a translation, the buffer ``transform`` another one from
+    the user.
     """
     prefix = "synthesis.input"
-    t = affine(tensors, "input", w)  # [N, 4]: cosine and sine, x and y
     t = t / torch.linalg.vector_norm(t[:, :2], dim=1, keepdim=True)
     cosine, sine, x, y = t.unbind(dim=1)
     zero, one = torch.zeros_like(x), torch.ones_like(x)
@@ -86,14 +95,13 @@ def fourier_features(
 
     left, right, top, bottom = extent.added(signal.sampling_rate)
     x_places, y_places = (
-        _places(signal, added, w.device) for added in ((left, right), (top, bottom))
+        _places(signal, added, t.device) for added in ((left, right), (top, bottom))
     )
     across = x_places[:, None] * frequencies[:, None, :, 0]  # [N, W, C]
     down = y_places[:, None] * frequencies[:, None, :, 1]  # [N, H, C]
     cycles = across[:, None] + (down + phases[:, None])[:, :, None]  # [N, H, W, C]
-    waves = torch.sin(cycles * (2 * math.pi)) * amplitudes[:, None, None]
-    weight = tensors[f"{prefix}.weight"]
-    return linear(waves, weight / weight.shape[1] ** 0.5).permute(0, 3, 1, 2)
+    features: Tensor = torch.sin(cycles * (2 * math.pi)) * amplitudes[:, None, None]
+    return features
 
 
 def _places(signal: Signal, added: tuple[int, int], device: torch.device) -> Tensor:
@@ -137,8 +145,7 @@ def synthesis_layer(
     else:
         x = conv2d(x * style[:, :, None, None], weight, padding=padding)
         x = x.mul_(gain[:, :, None, None]).add_(bias[:, None, None])
-    up = _filter(tensors, f"{prefix}.up_filter", plan.up)
-    down = _filter(tensors, f"{prefix}.down_filter", plan.down)
+    up, down = layer_filters(tensors, layer, plan)
     return filtered(x, plan, up, down, extent, slope=1.0 if coloured else 0.2, clamp=clamp)
 
 
@@ -216,6 +223,17 @@ def _resampled_down(x: Tensor, plan: LayerPlan, taps: Tensor | None) -> Tensor:
     kernel = taps.flip(0).expand(channels, 1, 1, -1)
     x = conv2d(x, kernel, stride=(1, factor), groups=channels)
     return conv2d(x, kernel.transpose(2, 3), stride=(factor, 1), groups=channels)
+
+
+def layer_filters(
+    tensors: Mapping[str, Tensor], layer: str, plan: LayerPlan
+) -> tuple[Tensor | None, Tensor | None]:
+    """A layer's filters, up [T] and down [T] or [T, T]: the network's own or those of its plan."""
+    prefix = f"synthesis.{layer}"
+    return (
+        _filter(tensors, f"{prefix}.up_filter", plan.up),
+        _filter(tensors, f"{prefix}.down_filter", plan.down),
+    )
 
 
 def _filter(tensors: Mapping[str, Tensor], name: str, plan: FilterPlan) -> Tensor | None:
