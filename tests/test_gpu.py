@@ -106,7 +106,8 @@ def test_a_frame_is_the_same_whichever_way_it_is_asked(folder):
 
 def plainly(film):
     """The same film with the plain engine."""
-    return replace(film, engine=PlainEngine(film.engine.home, film.engine.shelf, {}))
+    engine = PlainEngine(film.engine.home, film.engine.shelf, {}, extent=film.extent)
+    return replace(film, engine=engine)
 
 
 @pytest.mark.parametrize("architecture", ["skip", "resnet", "orig"])
@@ -122,6 +123,23 @@ def test_the_fast_engine_paints_as_the_plain_one(folder, architecture, noise):
     film = open_film(load_timeline(folder / "reel.yaml"), device="cuda")
     assert isinstance(film.engine, FastEngine)
     for index in (0, 5, 10, 19):
+        expected = plainly(film).canvas(index).cpu().numpy()
+        assert relative_error(film.canvas(index), expected) < 1e-2
+
+
+@pytest.mark.parametrize("architecture", ["skip", "resnet", "orig"])
+@pytest.mark.parametrize("size", ["90x160", "160x90", "64x256"])
+def test_the_fast_engine_extends_as_the_plain_one(folder, architecture, size):
+    tensors, metadata = tiny_tensors(img_resolution=64, channels=64, architecture=architecture)
+    write_tensors(folder / "faces.safetensors", tensors, metadata)
+    for number in range(40):
+        relative = relative_of(tensors, amount=0.01 * number, seed=number)
+        write_tensors(folder / f"art-{number}.safetensors", relative, metadata)
+    text = (folder / "reel.yaml").read_text().replace("96x128", size)
+    (folder / "reel.yaml").write_text(text.replace("frame: {", "frame: {fit: extend, "))
+    film = open_film(load_timeline(folder / "reel.yaml"), device="cuda")
+    assert isinstance(film.engine, FastEngine)
+    for index in (0, 5, 19):
         expected = plainly(film).canvas(index).cpu().numpy()
         assert relative_error(film.canvas(index), expected) < 1e-2
 
