@@ -66,8 +66,8 @@ class Recorder:
     def __exit__(self, *_):
         return None
 
-    def write(self, frame):
-        self.frames.append(bytes(frame))
+    def write(self, cell):
+        self.frames += [bytes(frame) for frame in cell]
 
 
 @pytest.mark.parametrize("slow", ["painting", "encoding"])
@@ -117,7 +117,7 @@ def test_a_frame_is_the_same_from_the_film_from_a_range_and_from_a_still(
 
 
 def test_cells_are_frames_that_are_painted_together(folder):
-    film = open_reel(folder)
+    film = plainly(open_reel(folder))
     cells = list(film.cells(range(3, 9)))
     assert [len(cell) for cell in cells] == [1] * 6
     assert (np.concatenate(cells) == list(film.frames(range(3, 9)))).all()
@@ -129,7 +129,7 @@ def test_cells_are_frames_that_are_painted_together(folder):
 
 def open_crew(folder, text="", num_devices=3, batch_size=1):
     """A film with several engines, each a device of its own for all that the film knows."""
-    films = [open_reel(folder, text) for _ in range(num_devices)]
+    films = [plainly(open_reel(folder, text)) for _ in range(num_devices)]
     for film in films:
         film.engine.batch_size = batch_size
     return replace(films[0], more_engines=tuple(film.engine for film in films[1:]))
@@ -141,7 +141,7 @@ def test_several_devices_paint_the_same_frames_in_order(folder, noise, num_devic
     text = f"noise: {noise}\nsize: 24x40\nframe: {{zoom: {{0%: 1, 50%: 1.3, 100%: 1}}}}\n"
     before = threading.active_count()
     crew = open_crew(folder, text, num_devices, batch_size)
-    alone = list(open_reel(folder, text).frames(range(20)))
+    alone = list(plainly(open_reel(folder, text)).frames(range(20)))
     assert (np.stack(list(crew.frames(range(20)))) == alone).all()
     assert (np.stack(list(crew.frames(range(3, 18)))) == alone[3:18]).all()
     assert list(crew.frames(range(3, 3))) == []
@@ -153,10 +153,10 @@ def test_every_device_has_a_part_of_the_work(folder):
     painted = {id(engine): 0 for engine in (crew.engine, *crew.more_engines)}
     paint = type(crew.engine).pictures
 
-    def pictures(self, rows):
+    def pictures(self, rows, chosen):
         painted[id(self)] += len(rows)
         time.sleep(0.01)
-        return paint(self, rows)
+        return paint(self, rows, chosen)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(type(crew.engine), "pictures", pictures)
