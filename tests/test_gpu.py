@@ -1,5 +1,6 @@
 """On CUDA everything is as on the CPU, within float32's rounding, and frames are as pure."""
 
+import gc
 from dataclasses import replace
 from pathlib import Path
 
@@ -236,6 +237,8 @@ def test_ten_thousand_frames_leak_nothing_and_end_as_ten_do(folder):
 
 def test_a_memory_limit_is_kept_to(folder):
     timeline = load_timeline(folder / "reel.yaml")
+    gc.collect()
+    torch.cuda.empty_cache()
     try:
         film = open_film(timeline, device="cuda", memory_bytes=2 * 10**9)
         torch.cuda.reset_peak_memory_stats()

@@ -25,6 +25,9 @@ GROUPED_RESOLUTION = 256
 GROUP = 4
 """Frames. So few fill a device from here on, and a whole batch would take gigabytes."""
 
+CELLS_GROUPS = 8
+"""A small cell, which is small for the sake of memory, has so many groups at least."""
+
 NUM_STREAMS = 2
 """Frames that run alone overlap: a second stream gives 12 to 17 %, a fourth nothing more."""
 
@@ -116,7 +119,8 @@ def synthesize(
         image=torch.empty(len(const), 3, height, width, device=x.device),
         x=x.to(stack.dtype).contiguous(),
     )
-    split, group = _split(stack, weights)
+    split, alone = _split(stack, weights)
+    group = 1 if alone else group_of(len(const))
     batch = _run(stack, batch, range(split), operations, extent)
     for stream in streams:
         stream.wait_stream(torch.cuda.current_stream(x.device))
@@ -134,14 +138,19 @@ def _ends_square(stack: Stack) -> bool:
     return stack.img_resolution <= CONTINUED_RESOLUTION
 
 
-def _split(stack: Stack, weights: Weights) -> tuple[int, int]:
-    """From which convolution on frames run in groups, and of how many."""
+def _split(stack: Stack, weights: Weights) -> tuple[int, bool]:
+    """From which convolution on frames run in groups, and whether each runs alone."""
     for n, conv in enumerate(stack.convolutions):
         if len(weights[conv.name]) > 1:
-            return n, 1
+            return n, True
         if conv.resolution >= GROUPED_RESOLUTION:
-            return n, GROUP
-    return len(stack.convolutions), 1
+            return n, False
+    return len(stack.convolutions), True
+
+
+def group_of(batch_size: int) -> int:
+    """Frames of a cell that run together at high resolutions."""
+    return max(1, min(GROUP, batch_size // CELLS_GROUPS))
 
 
 @dataclass(frozen=True)

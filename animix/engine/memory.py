@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from animix.engine.fast_stylegan2 import GROUP, GROUPED_RESOLUTION, NUM_STREAMS
+from animix.engine.fast_stylegan2 import GROUPED_RESOLUTION, NUM_STREAMS, group_of
 from animix.engine.stack import Convolution, Stack
 from animix.networks.extent import SQUARE, Extent
 from animix.networks.network import Network
@@ -58,7 +58,7 @@ def _painting(stack: Stack, batch_size: int, extent: Extent, *, mixed: bool = Fa
     weights = copies * stack.kernels.shape[1] * stack.dtype.itemsize
     alone = [conv for conv in stack.convolutions if _runs_apart(conv, mixed=mixed)]
     together = [conv for conv in stack.convolutions if conv not in alone]
-    group = NUM_STREAMS * (1 if mixed else GROUP)
+    group = NUM_STREAMS * (1 if mixed else group_of(batch_size))
     return weights + extent.area * (
         batch_size * max((_alive(stack, conv) for conv in together), default=0)
         + min(group, batch_size) * max((_alive(stack, conv) for conv in alone), default=0)
