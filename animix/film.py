@@ -19,6 +19,7 @@ from animix.crew import Take, one_by_one, share_out
 from animix.engine.device import choose_device, choose_gpus, limit_memory, memory_of, painting
 from animix.engine.make import Engine, make_engine
 from animix.engine.pixels import lay, lies_as_it_is, to_rgb8
+from animix.engine.precision import choose_precision
 from animix.engine.shelf import Shelf
 from animix.engine.transfer import Transfer, new_stream
 from animix.errors import (
@@ -31,6 +32,7 @@ from animix.errors import (
 )
 from animix.latents import load_latent
 from animix.networks.blend import check_blendable, mapping_differences, with_mapping
+from animix.networks.extent import SQUARE, Extent, extent_of
 from animix.networks.facts import NetworkFacts
 from animix.networks.network import Network
 from animix.sampling import make_schedule
@@ -55,6 +57,8 @@ class Film:
     engine: Engine
     canvas_size: tuple[int, int]
     """Width and height in pixels."""
+    extent: Extent
+    """How far the networks paint, for the canvas."""
     files: tuple[Path, ...]
     """What was read: the timeline, networks and latents."""
     notes: tuple[str, ...]
@@ -71,7 +75,7 @@ class Film:
         """The picture of a frame as it lies on the canvas: [3, H, W], nominally in [-1, 1]."""
         cell = self._cell(index)
         with painting(self.engine.device):
-            canvas = self._canvases(cell)[index - cell.start].clone()
+            canvas = self._canvases(cell, range(index, index + 1))[0].clone()
             finite = _finite(canvas[None])
         _check_finite([index], finite)
         return canvas
@@ -165,15 +169,16 @@ class Film:
     ) -> tuple[Transfer, Transfer]:
         """The bytes of a cell's wanted frames, and which of them have a picture at all."""
         with painting(self.engine.device):
-            canvases = self._canvases(cell)[wanted.start - cell.start :][: len(wanted)]
+            canvases = self._canvases(cell, wanted)
             finite = _finite(canvases)
             pixels = self.engine.operations.yuv420(canvases, wanted)
             return Transfer(pixels, copies), Transfer(finite, copies)
 
-    def _canvases(self, cell: range) -> Tensor:
-        """The pictures of a cell on their canvases: [N, 3, H, W]; the next cell overwrites them."""
+    def _canvases(self, cell: range, wanted: range) -> Tensor:
+        """A cell's wanted pictures on their canvases, [N, 3, H, W], until the next cell's."""
         rows = self.schedule.rows(cell)
-        pictures = self.engine.pictures(rows)
+        chosen = slice(wanted.start - cell.start, wanted.stop - cell.start)
+        pictures, rows = self.engine.pictures(rows, chosen), rows[chosen]
         if all(lies_as_it_is(pictures, self.canvas_size, row.framing) for row in rows):
             return pictures
         pairs = zip(pictures, rows, strict=True)
@@ -200,6 +205,7 @@ def open_film(
     *,
     device: str | None = None,
     gpus: str | None = None,
+    precision: str | None = None,
     memory_bytes: int | None = None,
     draft: bool = False,
 ) -> Film:
@@ -209,11 +215,14 @@ def open_film(
     may be taken of a GPU's memory; None: nearly all of it.
 
     Raises TimelineError with everything that the timeline asks for and that isn't there or can't
-    be done. A ``draft`` is half as wide and high, and skip generators stop a block earlier for it.
+    be done, OptionError for a device or a ``precision`` (float32, bfloat16, float16; None: what
+    suits the device) that can't be had. A ``draft`` is half as wide and high, and skip generators
+    stop a block earlier for it.
     """
     if device is not None and gpus is not None:
         raise OptionError("--device and --gpus both say where to paint: give one of them")
     chosen = (choose_device(device),) if gpus is None else choose_gpus(gpus)
+    choose_precision(chosen[0], precision)
     if memory_bytes is not None:
         for each in chosen:
             limit_memory(each, memory_bytes)
@@ -237,6 +246,7 @@ def open_film(
         raise TimelineError(mistakes)
 
     width, height = timeline.size or (home.img_resolution, home.img_resolution)
+    extent = extent_of((width, height)) if timeline.frame.fit == "extend" else SQUARE
     stop_resolution = None
     if draft:
         width, height = (max(2, side // 4 * 2) for side in (width, height))
@@ -254,6 +264,8 @@ def open_film(
                 (width, height),
                 memory_bytes,
                 stop_resolution,
+                extent,
+                precision,
             )
         engines.append(engine)
     engine = engines[0]
@@ -262,6 +274,7 @@ def open_film(
         schedule=schedule,
         engine=engine,
         canvas_size=(width, height),
+        extent=extent,
         files=(
             timeline.path,
             *(file for run in runs.values() for file in run),

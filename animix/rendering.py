@@ -69,12 +69,20 @@ def render(
     *,
     device: str | None = None,
     gpus: str | None = None,
+    precision: str | None = None,
     memory_bytes: int | None = None,
     frames: range | None = None,
     draft: bool = False,
 ) -> Path:
     """Render a timeline to an mp4 and return its path, by default under ``renders/``."""
-    film = open_film(timeline, device=device, gpus=gpus, memory_bytes=memory_bytes, draft=draft)
+    film = open_film(
+        timeline,
+        device=device,
+        gpus=gpus,
+        precision=precision,
+        memory_bytes=memory_bytes,
+        draft=draft,
+    )
     target = film_path(timeline, frames, draft=draft) if output is None else Path(output)
     with contextlib.closing(encode(film, target, frames=frames, draft=draft)) as steps:
         deque(steps, maxlen=0)

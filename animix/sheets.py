@@ -50,12 +50,15 @@ def seed_painter(
     at: str | None = None,
     overrides: Mapping[str, str] | None = None,
     device: str | None = None,
+    precision: str | None = None,
 ) -> SeedPainter:
     """The painter for a network, or for a timeline at one moment (None: its middle)."""
     if is_timeline(file):
-        return _of_timeline(file, at or "50%", overrides or {}, device)
+        return _of_timeline(file, at or "50%", overrides or {}, device, precision)
     if overrides or at is not None:
         raise OptionError(f"--set and --at are for timelines, but {file} is read as a network")
+    if precision not in (None, "float32"):
+        raise OptionError(f"--precision {precision}: a network's seeds are painted in float32")
     chosen = choose_device(device)
     opened = load_network(file)
     with painting_seeds(chosen):
@@ -72,11 +75,11 @@ def seed_painter(
 
 
 def _of_timeline(
-    file: Path, at: str, overrides: Mapping[str, str], device: str | None
+    file: Path, at: str, overrides: Mapping[str, str], device: str | None, precision: str | None
 ) -> SeedPainter:
     timeline = load_timeline(file, overrides)
     with painting_seeds(choose_device(device)):
-        film = open_film(timeline, device=device)
+        film = open_film(timeline, device=device, precision=precision)
     blended = film.schedule.row(film.schedule.frame_at(at))
     base = replace(blended, mix=film.schedule.mix(blended.index, num_overlays=0))
 
@@ -209,8 +212,8 @@ class NetworkGrid:
 
 
 def tile_of(picture: Tensor, side: int) -> Image.Image:
-    """A picture [3, h, w] in [-1, 1] as a square of ``side`` pixels."""
-    laid = lay(picture, (side, side), Framing(fit="stretch"))
+    """A picture [3, h, w] in [-1, 1], whole on a white square of ``side`` pixels."""
+    laid = lay(picture, (side, side), Framing(fit="contain", background=(255, 255, 255)))
     return Image.fromarray(to_rgb8(laid, 0).cpu().numpy())
 
 

@@ -37,6 +37,9 @@ class Summary:
     fps: str
     width: int
     height: int
+    painted_width: int
+    """Of what the networks paint; the canvas shows all of it or a part."""
+    painted_height: int
     loop: bool
     loop_reason: str
     mapping: str
@@ -48,9 +51,12 @@ class Summary:
 
     def lines(self) -> list[str]:
         """Everything, for people."""
+        size = f"{self.width}×{self.height}"
+        if self.painted_width != self.painted_height:
+            size += f" (extended: painted as {self.painted_width}×{self.painted_height})"
         told = [
             f"{self.file}: {self.num_frames} frames, {self.seconds:g} s at {self.fps} fps, "
-            f"{self.width}×{self.height}; {self.loop_reason}"
+            f"{size}; {self.loop_reason}"
         ]
         for network in self.networks:
             run = f", {network.num_snapshots} snapshots" if network.num_snapshots > 1 else ""
@@ -98,6 +104,7 @@ def summarize(film: Film) -> tuple[Summary, list[str]]:
             )
         )
     width, height = film.canvas_size
+    painted_height, painted_width = film.extent.sides(film.engine.facts.img_resolution)
     return (
         Summary(
             file=str(timeline.path),
@@ -107,6 +114,8 @@ def summarize(film: Film) -> tuple[Summary, list[str]]:
             fps=str(schedule.fps),
             width=width,
             height=height,
+            painted_width=painted_width,
+            painted_height=painted_height,
             loop=schedule.clip.loop,
             loop_reason=schedule.loop_reason,
             mapping=timeline.mapping,

@@ -44,10 +44,9 @@ OVERLAYS = {
 
 
 def measure(
-    folder: Path, size: int, case: str, memory: int | None, noise: str
+    folder: Path, size: int, case: str, memory: int | None, noise: str, frames: int
 ) -> dict[str, object]:
     """What a film takes at its worst moment, and what was planned."""
-    frames = 960 if case == "40 snapshots" else 256
     text = TIMELINE.format(size=size, frames=frames, overlay=OVERLAYS[case], noise=noise)
     (folder / "reel.yaml").write_text(text)
     gc.collect()

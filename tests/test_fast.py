@@ -5,6 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from animix.checkpoints.load import load_network
 from animix.engine import fast_stylegan2, twins
@@ -12,12 +14,14 @@ from animix.engine import stack as stack_module
 from animix.engine.fast import FastEngine
 from animix.engine.make import why_plain
 from animix.engine.memory import bytes_needed
+from animix.engine.plain import PlainEngine
 from animix.engine.plan import BATCH_SIZES, MAX_SLOTS, Plan, make_plan, place_columns
 from animix.engine.stack import folded
 from animix.errors import OptionError
 from animix.film import open_film
+from animix.networks.extent import SQUARE, Extent
 from animix.timeline.reader import load_timeline
-from tests.tiny import relative_of, tiny_tensors, write_tensors
+from tests.tiny import plainly, relative_of, tiny_tensors, write_tensors
 
 NETWORKS = """
 networks: {faces: faces.safetensors, art: "art-*.safetensors", third: third.safetensors,
@@ -55,14 +59,16 @@ def write_networks(folder, **tiny):
         write_tensors(folder / f"{name}.safetensors", relative, metadata)
 
 
-def both(folder, text, batch_size=4, dtype=torch.float32, **settings):
+def both(folder, text, batch_size=4, dtype=torch.float32, projected=None, **settings):
     """The same film with the plain engine and with the fast one, its kernels' twins inside."""
     (folder / "reel.yaml").write_text(NETWORKS + text)
-    plain = open_film(load_timeline(folder / "reel.yaml"), device="cpu", **settings)
+    film = open_film(load_timeline(folder / "reel.yaml"), device="cpu", **settings)
+    stop = 8 if settings.get("draft") else None
+    plain = plainly(film, projected=projected or {}, stop_resolution=stop)
     plan = Plan(batch_size, dtype, place_columns(plain.schedule, batch_size))
     home = load_network(folder / "faces.safetensors")
-    stop = 8 if settings.get("draft") else None
-    fast = FastEngine(home, plain.engine.shelf, {}, plan, twins, stop)
+    shelf, given = plain.engine.shelf, projected or {}
+    fast = FastEngine(home, shelf, given, plan, twins, stop, plain.extent)
     return plain, replace(plain, engine=fast)
 
 
@@ -94,12 +100,8 @@ def test_noise_latents_labels_and_truncation_are_the_plain_engines(tmp_path, noi
         "label: {0%: 0, 50%: 2, 100%: 0}\n"
         "truncation: {4..4: 0.5, 8..: {0%: 1, 50%: 0.7, 100%: 1}}\n"
     )
-    plain, fast = both(tmp_path, text)
     w = np.load(tmp_path / "me.npz")["w"][0].astype(np.float32)
-    plan = fast.engine.plan
-    home = load_network(tmp_path / "faces.safetensors")
-    engine = FastEngine(home, plain.engine.shelf, {"me.npz": w}, plan, twins)
-    assert_same_pictures(plain, replace(fast, engine=engine))
+    assert_same_pictures(*both(tmp_path, text, projected={"me.npz": w}))
 
 
 @pytest.mark.parametrize("batch_size", [1, 4, 16])
@@ -142,6 +144,50 @@ def test_a_draft_stops_where_the_plain_engine_stops(tmp_path):
     assert_same_pictures(*both(tmp_path, BLENDS["a sweep"], draft=True))
 
 
+WIDE = "size: 96x48\nframe: {fit: extend, zoom: {0%: 1, 50%: 1.2, 100%: 1}}\n"
+
+
+@pytest.mark.parametrize("noise", ["fixed", "none", "random", "{loop: 0.5s}"])
+@pytest.mark.parametrize("blend", ["a mix that stands still", "a sweep", "four networks"])
+def test_an_extended_picture_is_the_plain_engine_s(tmp_path, blend, noise):
+    write_networks(tmp_path)
+    assert_same_pictures(*both(tmp_path, f"{BLENDS[blend]}\nnoise: {noise}\n{WIDE}"))
+
+
+@pytest.mark.parametrize("architecture", ["resnet", "orig"])
+def test_every_architecture_extends(tmp_path, architecture):
+    write_networks(tmp_path, architecture=architecture)
+    assert_same_pictures(*both(tmp_path, BLENDS["a sweep"] + f"\n{WIDE}"))
+
+
+def test_a_draft_of_an_extended_picture_stops_early_too(tmp_path):
+    write_networks(tmp_path)
+    plain, fast = both(tmp_path, BLENDS["a sweep"] + f"\n{WIDE}", draft=True)
+    assert_same_pictures(plain, fast)
+
+
+def test_a_folded_up_convolution_extends(tmp_path, monkeypatch):
+    monkeypatch.setattr(stack_module, "FOLDED_RESOLUTION", 16)
+    write_networks(tmp_path)
+    assert_same_pictures(*both(tmp_path, BLENDS["a sweep"] + f"\n{WIDE}"))
+
+
+@settings(max_examples=10)
+@given(st.integers(4, 12), st.integers(4, 12), st.sampled_from([None, 8, 4]))
+def test_any_extent_is_the_plain_engine_s(tmp_path_factory, rows, columns, stop):
+    folder = tmp_path_factory.mktemp("networks")
+    write_networks(folder)
+    film, _ = both(folder, BLENDS["a sweep"])
+    home, extent = load_network(folder / "faces.safetensors"), Extent(rows, columns)
+    plan = Plan(2, torch.float32, place_columns(film.schedule, 2))
+    plain = PlainEngine(home, film.engine.shelf, {}, stop, extent)
+    fast = FastEngine(home, film.engine.shelf, {}, plan, twins, stop, extent)
+    frames = [film.schedule.row(index) for index in (2, 3)]
+    expected = plain.pictures(frames)
+    assert expected.shape[2:] == extent.sides(stop or 16)
+    assert torch.allclose(fast.pictures(frames), expected, rtol=0, atol=1e-4)
+
+
 def test_half_precision_is_within_half_a_percent(tmp_path):
     write_networks(tmp_path, channels=16)
     assert_same_pictures(*both(tmp_path, BLENDS["a sweep"], dtype=torch.float16), tolerance=5e-3)
@@ -177,9 +223,9 @@ def test_a_run_of_snapshots_takes_turns_in_few_slots(tmp_path, blend, batch_size
         assert len({plan.slot_of_column[column] for column in used}) == len(used)
 
 
-def plan_of(folder, film, memory_bytes=80 * 10**9):
+def plan_of(folder, film, memory_bytes=80 * 10**9, extent=SQUARE):
     home = load_network(folder / "faces.safetensors")
-    return make_plan(film.schedule, home, film.canvas_size, memory_bytes)
+    return make_plan(film.schedule, home, film.canvas_size, memory_bytes, extent=extent)
 
 
 def test_cells_are_as_large_as_few_slots_allow(tmp_path):
@@ -210,6 +256,14 @@ def test_cells_are_as_small_as_little_memory_wants(tmp_path):
         plan_of(tmp_path, plain, 500_000_000)
 
 
+def test_cells_of_larger_pictures_have_fewer_frames(tmp_path):
+    write_networks(tmp_path)
+    plain, _ = both(tmp_path, BLENDS["a sweep"])
+    extents = [Extent(rows, 4) for rows in (4, 6, 8, 16, 4000)]
+    plans = [plan_of(tmp_path, plain, extent=extent) for extent in extents]
+    assert [plan.batch_size for plan in plans] == [32, 16, 16, 8, 1]
+
+
 def test_a_network_without_a_fast_path_says_so(tmp_path):
     write_networks(tmp_path, channels=12)
     network = load_network(tmp_path / "faces.safetensors")
@@ -217,5 +271,7 @@ def test_a_network_without_a_fast_path_says_so(tmp_path):
     write_networks(tmp_path)
     network = load_network(tmp_path / "faces.safetensors")
     assert why_plain(network, (9, 0), has_triton=True) is None
+    assert why_plain(network, (9, 0), Extent(16, 4), has_triton=True) is None
+    assert "2^31" in why_plain(network, (9, 0), Extent(1 << 14, 1 << 12), has_triton=True)
     assert "Triton" in why_plain(network, (9, 0), has_triton=False)
     assert "7.0" in why_plain(network, (6, 1), has_triton=True)

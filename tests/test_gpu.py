@@ -9,13 +9,12 @@ import torch
 
 import animix
 from animix.engine.fast import FastEngine
-from animix.engine.plain import PlainEngine
 from animix.film import open_film
 from animix.networks.recognize import network_of
 from animix.rendering import encode
 from animix.timeline.reader import load_timeline
 from animix.video.mp4 import count_frames
-from tests.tiny import relative_of, tiny_stylegan3, tiny_tensors, write_tensors
+from tests.tiny import plainly, relative_of, tiny_stylegan3, tiny_tensors, write_tensors
 
 pytestmark = pytest.mark.gpu
 
@@ -121,11 +120,6 @@ def test_several_gpus_paint_the_frames_of_one(folder, gpus):
     assert count_frames(target) == 400
 
 
-def plainly(film):
-    """The same film with the plain engine."""
-    return replace(film, engine=PlainEngine(film.engine.home, film.engine.shelf, {}))
-
-
 @pytest.mark.parametrize("architecture", ["skip", "resnet", "orig"])
 @pytest.mark.parametrize("noise", ["fixed", "none", "random", "{loop: 1s}"])
 def test_the_fast_engine_paints_as_the_plain_one(folder, architecture, noise):
@@ -143,9 +137,34 @@ def test_the_fast_engine_paints_as_the_plain_one(folder, architecture, noise):
         assert relative_error(film.canvas(index), expected) < 1e-2
 
 
+@pytest.mark.parametrize("settings", [{}, {"conv_kernel": 1, "use_radial_filters": True}])
+@pytest.mark.parametrize("blend", ["{swap: {0%: none, 50%: 8, 100%: none}}", "{swap: 16}"])
+def test_the_fast_engine_paints_stylegan3_as_the_plain_one(folder, blend, settings):
+    tensors, metadata = tiny_stylegan3(img_resolution=64, channels=64, **settings)
+    write_tensors(folder / "faces.safetensors", tensors, metadata)
+    for number in range(3):
+        relative = relative_of(tensors, amount=0.1, seed=number + 1)
+        write_tensors(folder / f"art-{number}.safetensors", relative, metadata)
+    (folder / "reel.yaml").write_text(
+        "networks: {faces: faces.safetensors, art: art-1.safetensors}\nduration: 2s\nfps: 10\n"
+        f"latents: [3, 17]\nblend: [faces, art: {blend}]\n"
+    )
+    timeline = load_timeline(folder / "reel.yaml")
+    film = open_film(timeline, device="cuda")
+    assert isinstance(film.engine, FastEngine)
+    for index in (0, 5, 10, 19):
+        expected = plainly(film).canvas(index).cpu().numpy()
+        assert relative_error(film.canvas(index), expected) < 1e-2
+    pictures = [film.yuv420(index).tobytes() for index in range(20)]
+    alone = open_film(timeline, device="cuda")
+    assert [alone.yuv420(index).tobytes() for index in (13, 7, 0)] == [
+        pictures[index] for index in (13, 7, 0)
+    ]
+
+
 def test_the_cpu_paints_the_same_within_rounding(folder):
     timeline = load_timeline(folder / "reel.yaml")
-    on_cuda, on_cpu = open_film(timeline, device="cuda"), open_film(timeline, device="cpu")
+    on_cuda, on_cpu = open_film(timeline, device="cuda"), plainly(open_film(timeline, device="cpu"))
     for index in (0, 5, 10):
         expected = on_cpu.canvas(index).numpy()
         assert relative_error(plainly(on_cuda).canvas(index), expected) < 1e-4

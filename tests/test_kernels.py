@@ -10,7 +10,10 @@ import torch
 
 from animix.engine import twins
 from animix.engine.finish import Finish
+from animix.engine.resampling import make_resampling
 from animix.engine.stack import BLOCK
+from animix.networks.stylegan3 import layer_filters
+from animix.networks.stylegan3_plan import Specification, make_plan
 
 triton = pytest.importorskip("triton", reason="Triton is for Linux")
 
@@ -36,7 +39,7 @@ def normal(*shape, seed=0):
     return torch.randn(*shape, generator=generator).to(DEVICE)
 
 
-def make_finish(batch, size, **changes):
+def make_finish(batch, height, width, **changes):
     def row(seed):
         values = normal(batch, WIDEST, seed=seed)
         values[:, CHANNELS:] = torch.nan
@@ -45,7 +48,7 @@ def make_finish(batch, size, **changes):
     finish = Finish(
         demodulation=row(1),
         bias=row(2),
-        noise=normal(1, size, size, seed=3),
+        noise=normal(1, height, width, seed=3),
         noise_strength=normal(batch, seed=4),
         gain=2**0.5,
         clamp=1.5,
@@ -61,12 +64,12 @@ def rgb(batch):
 
 
 FINISHES = {
-    "a next input": lambda batch, size: {},
-    "side by side inputs": lambda batch, size: {"next_shares": normal(batch, 3, seed=8)},
-    "noise of its own": lambda batch, size: {"noise": normal(batch, size, size, seed=9)},
-    "a picture": lambda batch, size: rgb(batch),
-    "the last picture": lambda batch, size: {**rgb(batch), "next_style": None},
-    "raw activations": lambda batch, size: {"keeps_raw": True, "gain": 1.0},
+    "a next input": lambda batch, *sides: {},
+    "side by side inputs": lambda batch, *sides: {"next_shares": normal(batch, 3, seed=8)},
+    "noise of its own": lambda batch, *sides: {"noise": normal(batch, *sides, seed=9)},
+    "a picture": lambda batch, *sides: rgb(batch),
+    "the last picture": lambda batch, *sides: {**rgb(batch), "next_style": None},
+    "raw activations": lambda batch, *sides: {"keeps_raw": True, "gain": 1.0},
 }
 
 
@@ -76,16 +79,20 @@ def assert_close(found, expected):
         torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
 
 
+SIDES = [(8, 8), (16, 8), (8, 12), (6, 10)]
+
+
+@pytest.mark.parametrize("sides", SIDES, ids=str)
 @pytest.mark.parametrize("previous", [False, True], ids=["", "over a smaller picture"])
 @pytest.mark.parametrize("residual", [False, True], ids=["", "over a residual path"])
 @pytest.mark.parametrize("changes", FINISHES.values(), ids=FINISHES.keys())
-def test_an_epilogue_is_its_twin(changes, residual, previous):
-    batch, size = 2, 8
-    y = normal(batch, size, size, CHANNELS)
-    finish = make_finish(batch, size, **changes(batch, size))
-    beside = normal(batch, 4, 4, CHANNELS, seed=10) if residual else None
-    smaller = normal(batch, 3, 4, 4, seed=11) if previous else None
-    images = [torch.full((batch, 3, size, size), torch.nan, device=DEVICE) for _ in range(2)]
+def test_an_epilogue_is_its_twin(changes, residual, previous, sides):
+    batch, halves = 2, [side // 2 for side in sides]
+    y = normal(batch, *sides, CHANNELS)
+    finish = make_finish(batch, *sides, **changes(batch, *sides))
+    beside = normal(batch, *halves, CHANNELS, seed=10) if residual else None
+    smaller = normal(batch, 3, *halves, seed=11) if previous else None
+    images = [torch.full((batch, 3, *sides), torch.nan, device=DEVICE) for _ in range(2)]
     if finish.rgb_weight is None:
         images, smaller = [None, None], None
     found = kernels.epilogue(y, finish, smaller, beside, images[0])
@@ -94,19 +101,20 @@ def test_an_epilogue_is_its_twin(changes, residual, previous):
         assert_close(one, other)
 
 
-def test_an_epilogue_puts_folded_phases_in_their_places():
-    y = normal(2, 4, 4, 4 * CHANNELS)
-    finish = make_finish(2, 8, folded=True)
+@pytest.mark.parametrize("sides", SIDES, ids=str)
+def test_an_epilogue_puts_folded_phases_in_their_places(sides):
+    y = normal(2, *(side // 2 for side in sides), 4 * CHANNELS)
+    finish = make_finish(2, *sides, folded=True)
     found, _ = kernels.epilogue(y, finish, None, None, None)
     expected, _ = twins.epilogue(y, finish, None, None, None)
     assert_close(found, expected)
 
 
-@pytest.mark.parametrize("size", [4, 8, 32])
+@pytest.mark.parametrize("sides", [(4, 4), (8, 8), (32, 32), (32, 16), (12, 24), (6, 10)], ids=str)
 @pytest.mark.parametrize("name", ["a next input", "side by side inputs", "noise of its own"])
-def test_a_blur_epilogue_is_its_twin(size, name):
-    t = normal(2, size + 1, size + 1, CHANNELS)
-    finish = make_finish(2, size, **FINISHES[name](2, size))
+def test_a_blur_epilogue_is_its_twin(sides, name):
+    t = normal(2, *(side + 1 for side in sides), CHANNELS)
+    finish = make_finish(2, *sides, **FINISHES[name](2, *sides))
     assert_close(kernels.blur_epilogue(t, finish), twins.blur_epilogue(t, finish))
 
 
@@ -123,3 +131,59 @@ def test_frames_have_the_same_bytes_as_the_plain_path(size):
     canvases = 0.8 * normal(3, 3, *size)
     frames = [0, 7, 123456]
     assert torch.equal(kernels.yuv420(canvases, frames), twins.yuv420(canvases, frames))
+
+
+def test_what_is_not_a_number_is_not_clamped_away():
+    finish = make_finish(1, 4, 4, clamp=1.0, **rgb(1))
+    y = normal(1, 4, 4, CHANNELS)
+    y[0, 1, 2] = torch.nan
+    image = torch.zeros(1, 3, 4, 4, device=DEVICE)
+    out, _ = kernels.epilogue(y, finish, None, None, image)
+    assert out[0, 1, 2].isnan().all() and out.isnan().sum() == CHANNELS
+    assert image[0, :, 1, 2].isnan().all() and image.isnan().sum() == 3
+
+
+LAYERS = {
+    "up 2, down 2": ({"img_resolution": 16}, 0, 0.7),
+    "without a clamp": ({"img_resolution": 16}, 3, None),
+    "radial, up 4": ({"img_resolution": 32, "use_radial_filters": True}, 2, 0.7),
+    "two tiles across": ({"img_resolution": 64, "filter_size": 2}, 3, 0.7),
+    "1×1 kernel": ({"img_resolution": 16, "conv_kernel": 1}, 0, 0.7),
+    "no filters": ({"img_resolution": 16, "lrelu_upsampling": 1}, 0, 0.7),
+    "up alone": ({"img_resolution": 32, "lrelu_upsampling": 1}, 2, None),
+    "up 8, down 4": ({"img_resolution": 32, "lrelu_upsampling": 4, "filter_size": 3}, 2, 0.7),
+}
+"""What a network is constructed with, the number of its layer, and the clamp."""
+
+
+@pytest.mark.parametrize(("settings", "number", "clamp"), LAYERS.values(), ids=LAYERS.keys())
+def test_filters_are_their_twins(settings, number, clamp):
+    # TensorFloat-32 is what a GPU makes of products of 32 bits: there 16 bits are compared.
+    dtype, tolerance = (torch.float16, 2e-3) if DEVICE.type == "cuda" else (torch.float32, 2e-4)
+    plan = make_plan(Specification(num_layers=4, num_critical=1, margin_size=2, **settings))
+    source = plan.layers[number - 1].output if number else plan.input
+    layer = plan.layers[number]
+    size = source.size + layer.kernel - 1
+    filters = layer_filters({"synthesis.input.freqs": normal(1)}, "L", layer)
+    resampling = make_resampling(layer, *filters, dtype, DEVICE)
+    y = normal(1, size, size, 24).to(dtype)
+    rows = [normal(1, 40, seed=seed) for seed in (1, 2, 3)]
+    for row in rows:
+        row[:, 24:] = torch.nan
+    found = kernels.filtered(y, resampling, *rows, clamp)
+    expected = twins.filtered(y, resampling, *rows, clamp)
+    assert found.shape == (1, layer.output.size, layer.output.size, 24)
+    error = (found.float() - expected.float()).norm() / expected.float().norm()
+    assert error < tolerance
+
+
+@pytest.mark.parametrize("clamp", [None, 0.7])
+@pytest.mark.parametrize(("size", "channels"), [(7, 8), (70, 24)])
+def test_colours_are_their_twins(size, channels, clamp):
+    x, bias = normal(2, size, size, channels), normal(2, 3, seed=2)
+    weight = normal(2, 3, WIDEST + channels, seed=1)
+    weight[..., channels:] = torch.nan
+    images = [torch.full((2, 3, size, size), torch.nan, device=DEVICE) for _ in range(2)]
+    kernels.colours(x, weight, bias, clamp, 0.25, images[0])
+    twins.colours(x, weight, bias, clamp, 0.25, images[1])
+    assert_close(*images)

@@ -17,7 +17,7 @@ from animix.engine.pixels import lay, to_rgb8, to_yuv420
 from animix.timeline.framing import Framing
 
 ROOT = Path(__file__).parents[1]
-FITS = ["blur", "cover", "contain", "stretch"]
+FITS = ["blur", "cover", "contain", "stretch", "extend"]
 
 
 def random_picture(height: int, width: int) -> torch.Tensor:
@@ -56,6 +56,8 @@ PLACES = [  # framing; where a picture of 8x8 lies on a canvas of 16x8: left, to
     ({"fit": "blur"}, (4, 0, 12, 8)),
     (COVER, (0, 0, 16, 8)),
     ({"fit": "stretch"}, (0, 0, 16, 8)),
+    ({"fit": "extend"}, (0, 0, 16, 8)),
+    ({"fit": "extend", "zoom": 0.25}, (6, 2, 10, 6)),
     (CONTAIN | {"zoom": 0.5}, (6, 2, 10, 6)),
     ({"fit": "blur", "zoom": 0.5}, (6, 2, 10, 6)),
     (COVER | {"zoom": 0.25}, (6, 2, 10, 6)),

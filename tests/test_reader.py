@@ -167,7 +167,12 @@ def test_frames_are_counted_exactly_halves_up(duration, fps, num_frames):
         ("noise: {}", 8, "noise has no loop", "{loop: 4s}"),
         ("frame: blur", 8, "frame is a map of keys", "zoom"),
         ("frame: {fit: blurr}", 14, 'unknown fit "blurr"', 'did you mean "blur"?'),
-        ("frame: {fit: extend}", 14, "fit: extend: planned but not available yet", ""),
+        (
+            "size: 400x98\nframe: {fit: extend}",
+            14,
+            "fit: extend reaches 4:1, but 400x98 is longer",
+            "sides of up to 392 pixels beside 98",
+        ),
         ("frame: {fit: Extend}", 14, 'unknown fit "Extend"', 'did you mean "extend"?'),
         ("output: {presett: gif}", 10, 'unknown key "presett"', 'did you mean "preset"?'),
         ("frame: {speed: 2}", 9, 'unknown key "speed"', "frame has fit"),

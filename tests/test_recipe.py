@@ -11,7 +11,14 @@ from animix.errors import AnimixError, BlendError, OptionError
 from animix.film import open_film
 from animix.recipe import Laid, blend_by_pinkney, blend_files, blend_moment, mix_of, read_laid
 from animix.timeline.reader import load_timeline
-from tests.tiny import relative_of, tiny_stylegan3, tiny_tensors, write_tensors, write_tiny
+from tests.tiny import (
+    plainly,
+    relative_of,
+    tiny_stylegan3,
+    tiny_tensors,
+    write_tensors,
+    write_tiny,
+)
 
 REEL = """
 networks: {faces: "faces-*.safetensors", art: "art-*.safetensors", ink: ink.safetensors}
@@ -45,7 +52,7 @@ def files(folder, *names):
 @pytest.mark.parametrize("at", ["0s", "0.3s", "50%", "end"])
 def test_the_blend_of_a_moment_paints_that_frame_bit_for_bit(folder, at):
     blended = blend_moment(folder / "reel.yaml", at)
-    film = open_film(load_timeline(folder / "reel.yaml"), device="cpu")
+    film = plainly(open_film(load_timeline(folder / "reel.yaml"), device="cpu"))
     row = film.schedule.row(film.schedule.frame_at(at))
     picture = blended.network.synthesis(film.engine.ws(row)[None])[0]
     assert torch.equal(picture, film.pictures([row])[0])

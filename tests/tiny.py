@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from animix.engine.plain import PlainEngine
+from animix.film import Film
 from animix.networks import stylegan2_layout, stylegan3_layout
 from animix.networks.lowpass import lowpass
 from animix.networks.stylegan3_plan import Specification, make_plan
@@ -168,6 +171,14 @@ def relative_of(
             change = torch.from_numpy(np.asarray(rng.standard_normal(tensor.shape), np.float32))
             relative[name] = tensor + amount * spread * change
     return relative
+
+
+def plainly(film: Film, **settings: Any) -> Film:
+    """Return the same film with the plain engine, the reference; settings are the engine's."""
+    if isinstance(film.engine, PlainEngine):
+        return film
+    settings = {"projected": {}, "extent": film.extent} | settings
+    return replace(film, engine=PlainEngine(film.engine.home, film.engine.shelf, **settings))
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> Path:

@@ -36,6 +36,9 @@ Memory = Annotated[
     str | None,
     typer.Option(metavar="SIZE", help="What to take of a GPU's memory: 8GB; else nearly all."),
 ]
+Precision = Annotated[
+    str | None, typer.Option(help="float32, bfloat16 or float16; else what suits the device.")
+]
 Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Replace a value: --set blend.swap=64"),

@@ -20,6 +20,7 @@ from animix.cli.app import (
     Gpus,
     Memory,
     Output,
+    Precision,
     Quiet,
     Settings,
     app,
@@ -73,6 +74,7 @@ def render(
     device: Device = None,
     gpus: Gpus = None,
     memory: Memory = None,
+    precision: Precision = None,
     settings: Settings = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -92,7 +94,14 @@ def render(
 
         timeline = load_timeline(file, parse_settings(settings))
         memory_bytes = parse_memory(memory) if memory else None
-        film = open_film(timeline, device=device, gpus=gpus, memory_bytes=memory_bytes, draft=draft)
+        film = open_film(
+            timeline,
+            device=device,
+            gpus=gpus,
+            precision=precision,
+            memory_bytes=memory_bytes,
+            draft=draft,
+        )
         chosen = None if frames is None else parse_frames(frames, film.schedule.num_frames)
         planned = film_path(timeline, chosen, draft=draft)
         target = film_target(output, planned, batch=len(files) > 1)
@@ -130,6 +139,7 @@ def still(
     at: Annotated[str, typer.Option("--at", metavar="TIME", help="2s, 45f, 50%, 'end - 1s', …")],
     output: Output = None,
     device: Device = None,
+    precision: Precision = None,
     settings: Settings = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -145,7 +155,8 @@ def still(
         from animix.timeline.reader import load_timeline
 
         target = with_suffix(output, ".png") if output else None
-        film = open_film(load_timeline(file, parse_settings(settings)), device=device)
+        timeline = load_timeline(file, parse_settings(settings))
+        film = open_film(timeline, device=device, precision=precision)
         index = film.schedule.frame_at(at)
         target = target or RENDERS / f"{file.stem}-frame-{index}.png"
         save_png(Image.fromarray(film.rgb8(index)), target)
@@ -215,6 +226,7 @@ def seeds(
     ] = None,
     output: Output = None,
     device: Device = None,
+    precision: Precision = None,
     settings: Settings = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -228,7 +240,8 @@ def seeds(
 
         target = with_suffix(output, ".png") if output else RENDERS / f"{file.stem}-seeds.png"
         chosen = parse_seeds(numbers)
-        painter = seed_painter(file, at=at, overrides=parse_settings(settings), device=device)
+        overrides = parse_settings(settings)
+        painter = seed_painter(file, at=at, overrides=overrides, device=device, precision=precision)
         if like is not None:
             chosen = by_closeness(painter, chosen, like)
         sheet = SeedSheet(painter, chosen)
@@ -271,6 +284,7 @@ def render_demo(
     output: Output = None,
     device: Device = None,
     gpus: Gpus = None,
+    precision: Precision = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -281,6 +295,7 @@ def render_demo(
         output=output,
         device=device,
         gpus=gpus,
+        precision=precision,
         as_json=as_json,
         quiet=quiet,
     )

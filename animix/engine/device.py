@@ -15,9 +15,8 @@ from animix.networks.precision import full_float32
 def choose_device(name: str | None = None) -> torch.device:
     """The device by name (``cuda``, ``cuda:1``, ``mps``, ``cpu``); None: the fastest at hand."""
     if name is None:
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+        mps = "mps" if torch.backends.mps.is_available() else "cpu"
+        name = "cuda" if torch.cuda.is_available() else mps
     try:
         device = torch.device(name)
     except RuntimeError as exc:
@@ -33,7 +32,9 @@ def choose_device(name: str | None = None) -> torch.device:
         raise OptionError(
             f'device "{name}" is not at hand here; leave --device out to use the best'
         )
-    return device
+    # Some of torch's functions want to know which one.
+    on_cuda = device.type == "cuda" and device.index is None
+    return torch.device("cuda", torch.cuda.current_device()) if on_cuda else device
 
 
 def choose_gpus(text: str) -> tuple[torch.device, ...]:

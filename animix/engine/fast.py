@@ -3,30 +3,57 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from animix.engine.fast_stylegan2 import (
-    NUM_STREAMS,
-    Weights,
-    mixed_weights,
-    shared_weights,
-    synthesize,
-)
+from animix.engine import fast_stylegan2, fast_stylegan3
+from animix.engine.fast_stylegan2 import NUM_STREAMS
 from animix.engine.graph import Captured
 from animix.engine.noise import NoiseImages
 from animix.engine.operations import Operations
 from animix.engine.plan import Plan
 from animix.engine.shelf import Shelf
+from animix.engine.slots import Slots
 from animix.engine.stack import Stack
-from animix.engine.styles import mixing_shares, prepare
+from animix.engine.stylegan3_stack import Stylegan3Stack
 from animix.engine.transfer import new_stream, upload
 from animix.engine.ws import Ws
+from animix.networks.continuation import sides
+from animix.networks.extent import SQUARE, Extent
 from animix.networks.network import Network
 from animix.schedule import Row
+
+
+class Synthesis(Protocol):
+    """How a kind of network is painted; the stack is the one that the kind has."""
+
+    def paint(
+        self,
+        stack: Any,
+        ws: Tensor,
+        mix: Tensor,
+        weights: Mapping[str, Tensor] | None,
+        noise: Sequence[Tensor],
+        operations: Operations,
+        streams: Sequence[torch.cuda.Stream] = (),
+        extent: Extent = SQUARE,
+    ) -> Tensor:
+        """The pictures [B, 3, H, W] of ws [B, num_ws, w_dim] under a mix [B, L, K].
+
+        Weights are those that the frames share; None: they are mixed for each frame.
+        """
+
+    def shared_weights(
+        self, stack: Any, mix: Tensor, operations: Operations
+    ) -> Mapping[str, Tensor]:
+        """The weights of any number of frames with the mix [1, L, K]."""
+
+
+SYNTHESES: dict[str, Synthesis] = {"stylegan2": fast_stylegan2, "stylegan3": fast_stylegan3}
 
 
 class FastEngine:
@@ -43,6 +70,7 @@ class FastEngine:
         plan: Plan,
         operations: Operations,
         stop_resolution: int | None = None,
+        extent: Extent = SQUARE,
     ) -> None:
         self.notes: tuple[str, ...] = ()
         self.home = home
@@ -50,19 +78,25 @@ class FastEngine:
         self.device = shelf.device
         self.shelf = shelf
         self.batch_size = plan.batch_size
-        self.stack = Stack(home, plan.num_slots, self.device, plan.dtype, stop_resolution)
+        self.stack: Stack | Stylegan3Stack
+        if home.facts.kind == "stylegan3":
+            self.stack = Stylegan3Stack(home, plan.num_slots, self.device, plan.dtype)
+            noisy: dict[str, int] = {}
+        else:
+            self.stack = Stack(home, plan.num_slots, self.device, plan.dtype, stop_resolution)
+            noisy = {conv.name: conv.resolution for conv in self.stack.convolutions}
+        self._synthesis = SYNTHESES[home.facts.kind]
         self.plan = plan
+        self.extent = extent
         self.operations = operations
         self._ws = Ws(home, projected)
-        self._noise = NoiseImages(home, plan.dtype)
-        self._in_slots: list[int | None] = [None] * plan.num_slots
-        self._weights: Weights = {}
-        self._shared_mix: NDArray[np.float64] | None = None
+        self._noise = NoiseImages(home, plan.dtype, extent)
+        self._slots = Slots(self.stack, plan, shelf)
+        self._weights: dict[str, Tensor] = {}
+        self._shared_by: tuple[object, ...] = ()
         self._silent = {
-            conv.name: torch.zeros(
-                1, conv.resolution, conv.resolution, dtype=plan.dtype, device=self.device
-            )
-            for conv in self.stack.convolutions
+            name: torch.zeros(1, *sides(extent, size), dtype=plan.dtype, device=self.device)
+            for name, size in noisy.items()
         }
         on_cuda = self.device.type == "cuda"
         self._streams = [new_stream(self.device) for _ in range(NUM_STREAMS * on_cuda)]
@@ -72,60 +106,48 @@ class FastEngine:
         """The w of a row: [num_ws, w_dim]."""
         return self._ws.of_rows([row])[0]
 
-    def pictures(self, rows: Sequence[Row]) -> Tensor:
-        """The pictures of a cell's rows: [N, 3, h, w] float32, nominally in [-1, 1].
+    def pictures(self, rows: Sequence[Row], chosen: slice = slice(None)) -> Tensor:
+        """The chosen pictures of a cell's rows: [N, 3, h, w] float32, nominally in [-1, 1].
 
         They are overwritten by the next call. Fewer rows, at the end of a film, are filled up with
         the last one.
         """
         num_rows = len(rows)
         rows = [*rows, *[rows[-1]] * (self.batch_size - num_rows)]
-        mix = self._fill_slots(rows)
+        self._slots.put(rows)
+        mix = self._slots.mix(rows)
         shared = bool((mix == mix[0]).all())
-        if shared and (self._shared_mix is None or (mix[0] != self._shared_mix).any()):
+        shared_by = self._slots.contents, mix[0].tobytes()
+        if shared and shared_by != self._shared_by:
             self._share(mix[0])
+            self._shared_by = shared_by
         images = {**self._silent, **self._noise.of_rows(rows)}
-        noise = [images[conv.name] for conv in self.stack.convolutions]
-        key = shared, len(noise[0]) > 1
+        noise = [images[name] for name in self._silent]
+        key = shared, any(len(image) > 1 for image in noise)
         if key not in self._graphs:
             self._graphs[key] = Captured(self._paint_shared if shared else self._paint_mixed)
         mix_tensor = upload(mix.astype(np.float32), self.device)
-        return self._graphs[key](self._ws.of_rows(rows), mix_tensor, *noise)[:num_rows]
+        return self._graphs[key](self._ws.of_rows(rows), mix_tensor, *noise)[:num_rows][chosen]
 
     def _paint_mixed(self, ws: Tensor, mix: Tensor, *noise: Tensor) -> Tensor:
-        styles = prepare(self.stack, ws, mix)
-        weights = mixed_weights(self.stack, styles.shares, self.operations)
-        return synthesize(
-            self.stack, styles, weights, noise, self.operations, streams=self._streams
-        )
+        return self._painted(ws, mix, None, noise)
 
     def _paint_shared(self, ws: Tensor, mix: Tensor, *noise: Tensor) -> Tensor:
-        styles = prepare(self.stack, ws, mix)
-        return synthesize(
-            self.stack, styles, self._weights, noise, self.operations, streams=self._streams
+        return self._painted(ws, mix, self._weights, noise)
+
+    def _painted(
+        self, ws: Tensor, mix: Tensor, weights: Mapping[str, Tensor] | None, noise: Sequence[Tensor]
+    ) -> Tensor:
+        return self._synthesis.paint(
+            self.stack, ws, mix, weights, noise, self.operations, self._streams, self.extent
         )
 
     def _share(self, mix: NDArray[np.float64]) -> None:
         """Mix the weights that frames of one mix share, into the same memory as ever."""
         held = upload(mix.astype(np.float32), self.device)
-        shares = mixing_shares(self.stack, held[None])
-        weights = shared_weights(self.stack, shares, self.operations)
+        weights = self._synthesis.shared_weights(self.stack, held[None], self.operations)
         if not self._weights:
             self._weights = {name: weight.clone() for name, weight in weights.items()}
         else:
             for name, weight in weights.items():
                 self._weights[name].copy_(weight)
-        self._shared_mix = mix
-
-    def _fill_slots(self, rows: Sequence[Row]) -> NDArray[np.float64]:
-        """Put the networks that take part into their slots; the mix of the slots: [B, L, K]."""
-        mix = np.stack([row.mix for row in rows])  # [B, L, columns]
-        by_slot = np.zeros((*mix.shape[:2], self.plan.num_slots))
-        for column in np.flatnonzero((mix != 0).any(axis=(0, 1))).tolist():
-            slot = self.plan.slot_of_column[column]
-            by_slot[:, :, slot] = mix[:, :, column]
-            if self._in_slots[slot] != column:
-                self.stack.put(slot, self.shelf.read(column))
-                self._in_slots[slot] = column
-                self._shared_mix = None
-        return by_slot

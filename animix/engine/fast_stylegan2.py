@@ -17,7 +17,9 @@ from torch.nn.functional import conv2d, conv_transpose2d
 from animix.engine.finish import UNCLAMPED, Finish
 from animix.engine.operations import Operations
 from animix.engine.stack import Convolution, Stack
-from animix.engine.styles import Styles
+from animix.engine.styles import Styles, mixing_shares, prepare
+from animix.networks.continuation import CONTINUED_RESOLUTION, repeated, sides
+from animix.networks.extent import SQUARE, Extent
 
 GROUPED_RESOLUTION = 256
 GROUP = 4
@@ -29,6 +31,26 @@ NUM_STREAMS = 2
 
 Weights = Mapping[str, Tensor]
 """By convolution, [1 or B, *weight_shape]; a concatenated one's are those of all networks."""
+
+
+def paint(
+    stack: Stack,
+    ws: Tensor,
+    mix: Tensor,
+    weights: Weights | None,
+    noise: Sequence[Tensor],
+    operations: Operations,
+    streams: Sequence[torch.cuda.Stream] = (),
+    extent: Extent = SQUARE,
+) -> Tensor:
+    """The pictures [B, 3, H, W] of ws [B, num_ws, w_dim] under a mix [B, L, K].
+
+    Weights are those that the frames share; None: they are mixed for each frame.
+    """
+    styles = prepare(stack, ws, mix)
+    if weights is None:
+        weights = mixed_weights(stack, styles.shares, operations)
+    return synthesize(stack, styles, weights, noise, operations, extent=extent, streams=streams)
 
 
 def mixed_weights(stack: Stack, shares: Tensor, operations: Operations) -> Weights:
@@ -45,8 +67,9 @@ def mixed_weights(stack: Stack, shares: Tensor, operations: Operations) -> Weigh
     return weights
 
 
-def shared_weights(stack: Stack, shares: Tensor, operations: Operations) -> Weights:
-    """The weights of any number of frames with the shares [rows, 1, K]."""
+def shared_weights(stack: Stack, mix: Tensor, operations: Operations) -> Weights:
+    """The weights of any number of frames with the mix [1, L, K]."""
+    shares = mixing_shares(stack, mix)
     weights = _flat_weights(stack, shares, operations)
     for n, conv in enumerate(stack.convolutions):
         if conv.first_block is None:
@@ -71,15 +94,17 @@ def synthesize(
     noise: Sequence[Tensor],
     operations: Operations,
     *,
+    extent: Extent = SQUARE,
     streams: Sequence[torch.cuda.Stream] = (),
 ) -> Tensor:
     """The pictures [B, 3, H, W] of B frames' styles, nominally in [-1, 1].
 
-    ``noise`` has [1 or B, R, R] for each convolution. Low resolutions run all frames at once; where
+    ``noise`` has [1 or B, h, w] for each convolution. Low resolutions run all frames at once; where
     each frame has weights of its own it runs alone, and high resolutions run in groups, which are
     dealt out to ``streams``.
     """
-    size, last = stack.img_resolution, len(stack.convolutions)
+    height, width = sides(extent, stack.img_resolution)
+    last = len(stack.convolutions)
     const = styles.const[0]
     x = (const * styles.style[0, :, : const.shape[1], None, None]).permute(0, 2, 3, 1)
     if _takes_copies(stack.convolutions[0], weights):
@@ -88,20 +113,25 @@ def synthesize(
         styles=styles,
         weights=weights,
         noise=noise,
-        image=torch.empty(len(const), 3, size, size, device=x.device),
+        image=torch.empty(len(const), 3, height, width, device=x.device),
         x=x.to(stack.dtype).contiguous(),
     )
     split, group = _split(stack, weights)
-    batch = _run(stack, batch, range(split), operations)
+    batch = _run(stack, batch, range(split), operations, extent)
     for stream in streams:
         stream.wait_stream(torch.cuda.current_stream(x.device))
     for number, first in enumerate(range(0, len(const), group)):
         frames = slice(first, first + group)
         with torch.cuda.stream(streams[number % len(streams)]) if streams else nullcontext():
-            _run(stack, batch.of_frames(frames), range(split, last), operations)
+            _run(stack, batch.of_frames(frames), range(split, last), operations, extent)
     for stream in streams:
         torch.cuda.current_stream(x.device).wait_stream(stream)
-    return batch.image
+    return repeated(batch.image, extent) if _ends_square(stack) else batch.image
+
+
+def _ends_square(stack: Stack) -> bool:
+    """Whether a picture is so small that it is continued when it is finished."""
+    return stack.img_resolution <= CONTINUED_RESOLUTION
 
 
 def _split(stack: Stack, weights: Weights) -> tuple[int, int]:
@@ -124,11 +154,11 @@ class Batch:
     image: Tensor
     """[B, 3, H, W], where the pictures go."""
     x: Tensor
-    """[B, r, r, I]: the next convolution's input."""
+    """[B, h, w, I]: the next convolution's input."""
     raw: Tensor | None = None
-    """[B, r, r, C]: the activations without a style, for a residual block."""
+    """[B, h, w, C]: the activations without a style, for a residual block."""
     picture: Tensor | None = None
-    """[B, 3, r, r]: the picture so far."""
+    """[B, 3, h, w]: the picture so far."""
 
     def of_frames(self, frames: slice) -> Batch:
         """Some of the frames."""
@@ -147,7 +177,9 @@ class Batch:
         )
 
 
-def _run(stack: Stack, batch: Batch, numbers: range, operations: Operations) -> Batch:
+def _run(
+    stack: Stack, batch: Batch, numbers: range, operations: Operations, extent: Extent
+) -> Batch:
     """The batch after some of the convolutions."""
     styles, weights, facts = batch.styles, batch.weights, stack.facts
     skips = {conv.layer: conv for conv in stack.skips}
@@ -181,11 +213,12 @@ def _run(stack: Stack, batch: Batch, numbers: range, operations: Operations) -> 
             continue
         image = None
         if conv.layer in rgbs:
-            m, r = rgbs[conv.layer], conv.resolution
+            m, (height, width) = rgbs[conv.layer], sides(extent, conv.resolution)
             weight, bias = styles.rgb_weight[m], styles.rgb_bias[m]
             finish = replace(finish, rgb_weight=weight, rgb_bias=bias, rgb_clamp=clamp)
             whole = following is None
-            image = batch.image if whole else x.new_empty(len(x), 3, r, r, dtype=torch.float32)
+            planes = len(x), 3, height, width
+            image = batch.image if whole else x.new_empty(planes, dtype=torch.float32)
         if conv.kind == "plain":
             keeps_raw = facts.architecture == "resnet" and following is not None
             finish = replace(finish, keeps_raw=keeps_raw)
@@ -195,11 +228,20 @@ def _run(stack: Stack, batch: Batch, numbers: range, operations: Operations) -> 
             out, _ = operations.epilogue(y, finish, None, None, None)
         x = x if out is None else out
         picture = picture if image is None else image
+        if conv.resolution == CONTINUED_RESOLUTION and conv.kind == "plain" and following:
+            x = _continued(x, extent)
+            raw = None if raw is None else _continued(raw, extent)
+            picture = None if picture is None else repeated(picture, extent)
     return replace(batch, x=x, raw=raw, picture=picture)
 
 
+def _continued(x: Tensor, extent: Extent) -> Tensor:
+    """Activations [B, r, r, C] beyond the square: [B, h, w, C]."""
+    return repeated(x.permute(0, 3, 1, 2), extent).permute(0, 2, 3, 1).contiguous()
+
+
 def _skipped(skip: Convolution, raw: Tensor, weights: Weights) -> Tensor:
-    """A residual block's other path, still small: [B, r, r, O]."""
+    """A residual block's other path, still small: [B, h, w, O]."""
     weight = weights[skip.name]
     if len(weight) == 1:
         return convolved(skip, raw, weight[0])

@@ -18,12 +18,12 @@ class Finish:
 
     demodulation: Tensor  # [B, C]
     bias: Tensor  # [B, C]
-    noise: Tensor  # [1 or B, R, R]
+    noise: Tensor  # [1 or B, H, W]
     noise_strength: Tensor  # [B]
     gain: float
     clamp: float
     folded: bool = False
-    """Whether the result comes as four phases, [B, R/2, R/2, 4·C]."""
+    """Whether the result comes as four phases, [B, H/2, W/2, 4·C]."""
     next_style: Tensor | None = None  # [B, C]; None: no convolution follows
     next_shares: Tensor | None = None  # [B, K]: the next input has a copy for each network
     rgb_weight: Tensor | None = None  # [B, 3, C]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -11,8 +12,9 @@ import torch
 import triton
 from torch import Tensor
 
-from animix.engine import pixels, programs
-from animix.engine.finish import Finish
+from animix.engine import pixels, programs, stylegan3_programs
+from animix.engine.finish import UNCLAMPED, Finish
+from animix.engine.resampling import FINE_WIDTH, OUT_WIDTH, Resampling
 from animix.engine.stack import BLOCK
 from animix.engine.transfer import upload
 
@@ -50,23 +52,23 @@ def epilogue(
     image: Tensor | None,
 ) -> tuple[Tensor | None, Tensor | None]:
     """As ``Operations.epilogue`` promises."""
-    batch, size, _, channels = y.shape
+    batch, height, width, channels = y.shape
     if finish.folded:
-        size, channels = 2 * size, channels // 4
+        height, width, channels = 2 * height, 2 * width, channels // 4
     out = raw = None
     if finish.next_style is not None:
-        out = y.new_empty(batch, size, size, channels * max(finish.copies, 1))
+        out = y.new_empty(batch, height, width, channels * max(finish.copies, 1))
     if finish.keeps_raw:
-        raw = y.new_empty(batch, size, size, channels)
+        raw = y.new_empty(batch, height, width, channels)
     pixels, num_warps = _TUNED.get(channels, (max(4096 // channels, 4), 4))
     unused = y
-    programs.epilogue_program[(triton.cdiv(size * size, pixels), batch)](
+    programs.epilogue_program[(triton.cdiv(height * width, pixels), batch)](
         y, finish.demodulation, finish.bias, finish.noise, finish.noise_strength,
         _or(finish.next_style, unused), _or(finish.next_shares, unused),
         _or(finish.rgb_weight, unused), _or(finish.rgb_bias, unused), _or(previous, unused),
         _or(residual, unused), _or(out, unused), _or(raw, unused), _or(image, unused),
-        size.bit_length() - 1, finish.demodulation.stride(0),
-        size * size if len(finish.noise) > 1 else 0,
+        height, width, finish.demodulation.stride(0),
+        height * width if len(finish.noise) > 1 else 0,
         C=channels, PIXELS=pixels, COPIES=finish.copies, RGB=finish.rgb_weight is not None,
         PREVIOUS=previous is not None, RESIDUAL=residual is not None, RAW=raw is not None,
         OUT=out is not None, FOLDED=finish.folded, GAIN=finish.gain, CLAMP=finish.clamp,
@@ -77,20 +79,76 @@ def epilogue(
 
 def blur_epilogue(t: Tensor, finish: Finish) -> Tensor:
     """As ``Operations.blur_epilogue`` promises."""
-    batch, side, _, channels = t.shape
-    size = side - 1
+    batch, height, width, channels = t.shape
+    height, width = height - 1, width - 1
     assert finish.next_style is not None
-    out = t.new_empty(batch, size, size, channels * max(finish.copies, 1))
+    out = t.new_empty(batch, height, width, channels * max(finish.copies, 1))
     # 5 to 13 µs a layer faster on an H100 than twice the columns, half the rows or half the warps.
-    columns, rows = min(size, max(1024 // channels, 4)), min(size, 8)
-    programs.blur_epilogue_program[(triton.cdiv(size, columns), triton.cdiv(size, rows), batch)](
+    columns = min(triton.next_power_of_2(width), max(1024 // channels, 4))
+    rows = min(height, 8)
+    programs.blur_epilogue_program[(triton.cdiv(width, columns), triton.cdiv(height, rows), batch)](
         t, finish.demodulation, finish.bias, finish.noise, finish.noise_strength, finish.next_style,
-        _or(finish.next_shares, t), out, size.bit_length() - 1, finish.demodulation.stride(0),
-        size * size if len(finish.noise) > 1 else 0,
+        _or(finish.next_shares, t), out, height, width, finish.demodulation.stride(0),
+        height * width if len(finish.noise) > 1 else 0,
         C=channels, COPIES=finish.copies, COLUMNS=columns, ROWS=rows, GAIN=finish.gain,
         CLAMP=finish.clamp, num_warps=4,
     )  # fmt: skip
     return out
+
+
+FILTERED_CHANNELS = 16
+"""Channels of a filtering program: 32 bytes of each pixel, as few as memory gives at a time."""
+
+FILTERED_ROWS = (64, 32, 16, 8)
+"""Rows of a filtering program: each starts with some that it makes nothing from."""
+
+FILTERED_PROGRAMS = 264
+"""With fewer programs than this a program has fewer rows. An H100 runs so many at a time, two on
+each of its processors, for 8 warps with 128 registers are half of one."""
+
+
+def filtered(
+    y: Tensor,
+    resampling: Resampling,
+    gain: Tensor,
+    bias: Tensor,
+    next_style: Tensor,
+    clamp: float | None,
+) -> Tensor:
+    """As ``Operations.filtered`` promises."""
+    plan, (batch, in_size, _, channels) = resampling.plan, y.shape
+    size, tile = plan.output.size, resampling.tile
+    out = y.new_empty(batch, size, size, channels)
+    across = triton.cdiv(size, tile.out_columns)
+    beside = triton.cdiv(channels, FILTERED_CHANNELS) * batch
+    rows = FILTERED_ROWS[-1]
+    for rows in FILTERED_ROWS:
+        if across * beside * triton.cdiv(size, rows) >= FILTERED_PROGRAMS:
+            break
+    stylegan3_programs.filtered_program[(across, triton.cdiv(size, rows), beside)](
+        y, gain, bias, next_style, out, resampling.across_up, resampling.across_down,
+        resampling.up_taps, resampling.down_taps, in_size, size, resampling.first, gain.stride(0),
+        C=channels, CHANNELS=FILTERED_CHANNELS, IN_WIDTH=tile.in_width, FINE_WIDTH=FINE_WIDTH,
+        OUT_WIDTH=OUT_WIDTH, COLUMNS=tile.out_columns, ROWS=rows,
+        UP=plan.up.factor, DOWN=plan.down.factor, UP_STEPS=resampling.up_steps,
+        DOWN_STEPS=resampling.down_steps, RANK=resampling.rank,
+        PERIOD=math.lcm(plan.up.factor, plan.down.factor, 2), PHASE=resampling.phase,
+        SLOPE=0.2, CLAMP=clamp or 0.0, CLAMPED=clamp is not None, num_warps=8, maxnreg=128,
+    )  # fmt: skip
+    return out
+
+
+def colours(
+    x: Tensor, weight: Tensor, bias: Tensor, clamp: float | None, scale: float, image: Tensor
+) -> None:
+    """As ``Operations.colours`` promises."""
+    batch, size, _, channels = x.shape
+    width = triton.next_power_of_2(channels)
+    pixels = max(4096 // width, 4)
+    stylegan3_programs.colours_program[(triton.cdiv(size * size, pixels), batch)](
+        x, weight, bias, image, size * size, weight.stride(1), scale, C=channels, WIDTH=width,
+        PIXELS=pixels, CLAMP=UNCLAMPED if clamp is None else clamp, num_warps=4,
+    )  # fmt: skip
 
 
 def _or(tensor: Tensor | None, unused: Tensor) -> Any:

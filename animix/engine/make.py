@@ -1,4 +1,4 @@
-"""Makes the engine that paints a film: the fast one where it can, else the plain one."""
+"""Makes the engine that paints a film: the fastest that the device and the networks allow."""
 
 from __future__ import annotations
 
@@ -13,14 +13,23 @@ from torch import Tensor
 
 from animix.engine.device import memory_of
 from animix.engine.fast import FastEngine
+from animix.engine.framewise import FramewiseEngine
 from animix.engine.operations import Operations
 from animix.engine.plain import PlainEngine
-from animix.engine.plan import make_plan
+from animix.engine.plan import make_framewise_plan, make_plan
+from animix.engine.precision import choose_precision, speeds_up_bfloat16
+from animix.engine.resampling import why_not
 from animix.engine.shelf import Shelf
+from animix.networks.continuation import sides
+from animix.networks.extent import SQUARE, Extent
 from animix.networks.facts import NetworkFacts
 from animix.networks.network import Network
 from animix.networks.stylegan2 import is_published_filter, resample_filter
+from animix.networks.stylegan3 import layer_filters
 from animix.schedule import Row, Schedule
+
+MOST_NUMBERS = 2**31 - 1
+"""Of a frame at any layer: the kernels count them in 32 bits."""
 
 
 class Engine(Protocol):
@@ -36,8 +45,8 @@ class Engine(Protocol):
     def ws(self, row: Row) -> Tensor:
         """The w of a row: [num_ws, w_dim]."""
 
-    def pictures(self, rows: Sequence[Row]) -> Tensor:
-        """The pictures of a cell's rows."""
+    def pictures(self, rows: Sequence[Row], chosen: slice = slice(None)) -> Tensor:
+        """The chosen pictures of a cell's rows."""
 
 
 def make_engine(
@@ -48,39 +57,80 @@ def make_engine(
     canvas_size: tuple[int, int],
     memory_bytes: int | None = None,
     stop_resolution: int | None = None,
+    extent: Extent = SQUARE,
+    precision: str | None = None,
 ) -> Engine:
     """The fastest engine for a network that gives shapes and mapping, and the shelf's device.
 
     ``memory_bytes``: what may be taken of a GPU's memory; None: nearly all of it. OptionError where
-    that isn't enough.
+    that isn't enough, or for a ``precision`` (None: what suits the device) that can't be had.
     """
-    if shelf.device.type != "cuda":
-        return PlainEngine(home, shelf, projected, stop_resolution)
-    capability = torch.cuda.get_device_capability(shelf.device)
-    has_triton = importlib.util.find_spec("triton") is not None
-    reason = why_plain(home, capability, has_triton=has_triton)
-    if reason is not None:
-        note = f"the plain path paints this, far slower: {reason}"
-        return PlainEngine(home, shelf, projected, stop_resolution, notes=(note,))
-    from animix.engine import kernels
+    device = shelf.device
+    dtype = choose_precision(device, precision)
 
-    usable = memory_of(shelf.device) if memory_bytes is None else memory_bytes
-    plan = make_plan(schedule, home, canvas_size, usable, stop_resolution=stop_resolution)
-    return FastEngine(home, shelf, projected, plan, kernels, stop_resolution)
+    def plain(*notes: str) -> PlainEngine:
+        return PlainEngine(home, shelf, projected, stop_resolution, extent, notes)
+
+    if device.type == "cuda":
+        reason: str | None = "precision is float32"
+        if dtype != torch.float32:
+            capability = torch.cuda.get_device_capability(device)
+            has_triton = importlib.util.find_spec("triton") is not None
+            reason = why_plain(home, capability, extent, has_triton=has_triton)
+        if reason is not None:
+            return plain(f"the plain path paints this, far slower: {reason}")
+        from animix.engine import kernels
+
+        usable = memory_of(device) if memory_bytes is None else memory_bytes
+        plan = make_plan(
+            schedule, home, canvas_size, usable, stop_resolution=stop_resolution, extent=extent
+        )
+        return FastEngine(home, shelf, projected, plan, kernels, stop_resolution, extent)
+    if home.facts.kind != "stylegan2" or extent != SQUARE:
+        what = home.facts.kind if extent == SQUARE else "fit: extend"
+        asked = precision not in (None, "float32")
+        return plain(*[f"{what} is painted in float32 on {device.type}"] * asked)
+    if device.type == "mps" and dtype == torch.float32:
+        return plain()
+    notes = []
+    if dtype == torch.bfloat16 and not speeds_up_bfloat16():
+        notes = ["nothing is known here that speeds bfloat16 up: float32 may be faster"]
+    num_threads = torch.get_num_threads() if device.type == "cpu" else 1
+    plan = make_framewise_plan(schedule, home, dtype, num_threads)
+    return FramewiseEngine(home, shelf, projected, plan, stop_resolution, notes)
 
 
-def why_plain(home: Network, capability: tuple[int, int], *, has_triton: bool) -> str | None:
+def why_plain(
+    home: Network, capability: tuple[int, int], extent: Extent = SQUARE, *, has_triton: bool
+) -> str | None:
     """Why a CUDA device of this compute capability can't paint a network fast; None: it can."""
     if not has_triton:
         return "the fast one needs Triton, which comes with torch for CUDA on Linux"
     if capability < (7, 0):
         return "the fast one needs a GPU of compute capability 7.0 or newer"
-    if home.facts.kind != "stylegan2":
-        return f"there is no fast one for {home.facts.kind} yet"
+    if home.facts.kind == "stylegan3":
+        return _why_plain_stylegan3(home) if extent == SQUARE else "fit: extend of StyleGAN3"
     if not is_published_filter(resample_filter(home.tensors)):
         return "the network has another resampling filter than 1-3-3-1"
     for layer in home.layers[1:]:
         channels = len(home.tensors[f"synthesis.{layer.name}.weight"])
         if channels & (channels - 1):
             return f"{layer.name} has {channels} channels, the fast one needs powers of two"
+        height, width = sides(extent, layer.resolution)
+        if channels * (height + 1) * (width + 1) > MOST_NUMBERS:
+            return f"{layer.name} puts out more than 2^31 numbers"
+    return None
+
+
+def _why_plain_stylegan3(home: Network) -> str | None:
+    plan = home.facts.plan
+    assert plan is not None, "the layout gives every StyleGAN3 network a plan"
+    *layers, last = plan.layers
+    if (last.up.factor, last.down.factor, last.crop) != (1, 1, 0):
+        return "its last layer changes the picture's size"
+    for layer, planned in zip(home.layers[1:-1], layers, strict=True):
+        _, down = layer_filters(home.tensors, layer.name, planned)
+        reason = why_not(planned, down)
+        if reason is not None:
+            return f"{layer.name} has {reason}"
     return None

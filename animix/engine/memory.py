@@ -9,6 +9,7 @@ from torch import Tensor
 
 from animix.engine.fast_stylegan2 import GROUP, GROUPED_RESOLUTION, NUM_STREAMS
 from animix.engine.stack import Convolution, Stack
+from animix.networks.extent import SQUARE, Extent
 from animix.networks.network import Network
 
 CONTEXT_BYTES = 700_000_000
@@ -28,32 +29,38 @@ def bytes_needed(
     dtype: torch.dtype,
     canvas_size: tuple[int, int],
     stop_resolution: int | None = None,
+    extent: Extent = SQUARE,
 ) -> int:
     """What the fast path takes of a device for cells of ``batch_size``, all in all, at most.
 
     Weights are counted exactly, activations as they are alive at the worst moment.
     """
     # On this device tensors have shapes, but no memory.
+    if home.facts.kind == "stylegan3":
+        networks = (1 + num_slots) * sum(map(_size, home.tensors.values()))
+        pixels = home.img_resolution**2 + 3 * canvas_size[0] * canvas_size[1]
+        return networks + batch_size * 3 * 4 * pixels + 2_000_000_000 + CONTEXT_BYTES
     stack = Stack(home.to("meta"), num_slots, torch.device("meta"), dtype, stop_resolution)
     kept = sum(map(_size, home.tensors.values())) + sum(map(_size, stack.tensors()))
     noise = 4 * batch_size * sum(conv.resolution**2 for conv in stack.convolutions) * dtype.itemsize
     width, height = canvas_size
-    pictures = batch_size * 3 * 4 * (stack.img_resolution**2 + 3 * width * height)
-    mixed, shared = _painting(stack, batch_size, mixed=True), _painting(stack, batch_size)
-    tensors = kept + noise + pictures + mixed + shared + 2 * WORKSPACE_BYTES
+    pictures = batch_size * 3 * 4 * (stack.img_resolution**2 * extent.area + 3 * width * height)
+    painting = _painting(stack, batch_size, extent, mixed=True) + _painting(
+        stack, batch_size, extent
+    )
+    tensors = kept + noise * extent.area + pictures + painting + 2 * WORKSPACE_BYTES
     return int(UNUSED * tensors) + CONTEXT_BYTES
 
 
-def _painting(stack: Stack, batch_size: int, *, mixed: bool = False) -> int:
+def _painting(stack: Stack, batch_size: int, extent: Extent, *, mixed: bool = False) -> float:
     """What is alive while a cell is painted, its frames with weights of their own or the same."""
     copies = batch_size if mixed else 2
     weights = copies * stack.kernels.shape[1] * stack.dtype.itemsize
     alone = [conv for conv in stack.convolutions if _runs_apart(conv, mixed=mixed)]
     together = [conv for conv in stack.convolutions if conv not in alone]
     group = NUM_STREAMS * (1 if mixed else GROUP)
-    return (
-        weights
-        + batch_size * max((_alive(stack, conv) for conv in together), default=0)
+    return weights + extent.area * (
+        batch_size * max((_alive(stack, conv) for conv in together), default=0)
         + min(group, batch_size) * max((_alive(stack, conv) for conv in alone), default=0)
         + batch_size * 3 * 4 * stack.img_resolution**2
     )

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 
 from animix.engine.transfer import upload
+from animix.networks.continuation import reflected
+from animix.networks.extent import SQUARE, Extent
 from animix.networks.network import Network
 from animix.networks.stylegan2 import const_noise, random_noise
 from animix.schedule import Row
@@ -17,16 +19,16 @@ from animix.schedule import Row
 class NoiseImages:
     """The noise images of a network's layers for rows, as ``Network`` draws them."""
 
-    def __init__(self, network: Network, dtype: torch.dtype) -> None:
-        self.network, self.dtype = network, dtype
+    def __init__(self, network: Network, dtype: torch.dtype, extent: Extent = SQUARE) -> None:
+        self.network, self.dtype, self.extent = network, dtype, extent
         self.fixed = {
             name: image[None].to(dtype)
-            for name, image in const_noise(network.facts, network.tensors).items()
+            for name, image in const_noise(network.facts, network.tensors, extent).items()
         }
         self._circle: dict[str, tuple[Tensor, Tensor]] | None = None
 
     def of_rows(self, rows: Sequence[Row]) -> Mapping[str, Tensor]:
-        """By layer [1 or N, R, R]; empty where there is no noise."""
+        """By layer [1 or N, H, W]; empty where there is no noise."""
         kind = rows[0].noise.kind
         if kind == "fixed":
             return self.fixed
@@ -34,12 +36,15 @@ class NoiseImages:
             return {}
         if kind == "random":
             network, draws = self.network, [(row.noise.seed, 0) for row in rows]
-            drawn = random_noise(network.facts, network.tensors, draws, network.device)
+            drawn = random_noise(network.facts, network.tensors, draws, network.device, self.extent)
             return {name: images[:, 0].to(self.dtype) for name, images in drawn.items()}
         turns = 2 * np.pi * np.array([row.noise.turn for row in rows], dtype=np.float64)
         along = self._tensor(np.cos(turns)), self._tensor(np.sin(turns))
         if self._circle is None:
-            self._circle = noise_circle(self.network)
+            self._circle = {
+                name: (reflected(fixed, self.extent), reflected(other, self.extent))
+                for name, (fixed, other) in noise_circle(self.network).items()
+            }
         return {
             name: (along[0] * fixed + along[1] * other).to(self.dtype)
             for name, (fixed, other) in self._circle.items()

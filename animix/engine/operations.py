@@ -8,6 +8,7 @@ from typing import Protocol
 from torch import Tensor
 
 from animix.engine.finish import Finish
+from animix.engine.resampling import Resampling
 
 
 class Operations(Protocol):
@@ -27,14 +28,43 @@ class Operations(Protocol):
         residual: Tensor | None,
         image: Tensor | None,
     ) -> tuple[Tensor | None, Tensor | None]:
-        """What follows a convolution's y [B, R, R, C]: the next one's input, the raw activations.
+        """What follows a convolution's y [B, H, W, C]: the next one's input, the raw activations.
 
-        ``image`` [B, 3, R, R] is written: the picture so far, ``previous`` made twice as large and
-        added. ``residual`` [B, R/2, R/2, C] is made twice as large and added to the activations.
+        ``image`` [B, 3, H, W] is written: the picture so far, ``previous`` made twice as large and
+        added. ``residual`` [B, H/2, W/2, C] is made twice as large and added to the activations.
         """
 
     def blur_epilogue(self, t: Tensor, finish: Finish) -> Tensor:
-        """What follows a transposed convolution's t [B, R+1, R+1, C]: the blur, the next input."""
+        """What follows a transposed convolution's t [B, H+1, W+1, C]: the blur, the next input."""
+
+    def filtered(
+        self,
+        y: Tensor,
+        resampling: Resampling,
+        gain: Tensor,
+        bias: Tensor,
+        next_style: Tensor,
+        clamp: float | None,
+    ) -> Tensor:
+        """StyleGAN3's leaky ReLU between two filters, of a convolution's y [B, R, R, C].
+
+        Before it come gain and bias [B, C], after it the next convolution's style [B, C]; their
+        rows may lie apart, all by the same stride.
+        """
+
+    def colours(
+        self,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        clamp: float | None,
+        scale: float,
+        image: Tensor,
+    ) -> None:
+        """StyleGAN3's last layer: ``image`` [B, 3, R, R] is written, from x [B, R, R, C].
+
+        Weights are [B, 3, C]; the bias [B, 3] comes before the clamp, the scale after it.
+        """
 
     def yuv420(self, canvases: Tensor, frames: Sequence[int]) -> Tensor:
         """Canvases [B, 3, H, W] as ``pixels.to_yuv420`` makes each: uint8 [B, H · W · 3/2]."""

@@ -48,7 +48,7 @@ def lay(picture: Tensor, canvas_size: tuple[int, int], framing: Framing) -> Tens
     width, height = canvas_size
     _, picture_height, picture_width = picture.shape
     scale_x, scale_y = width / picture_width, height / picture_height
-    if framing.fit == "cover":
+    if framing.fit in ("cover", "extend"):
         scale_x = scale_y = max(scale_x, scale_y)
     elif framing.fit != "stretch":
         scale_x = scale_y = min(scale_x, scale_y)

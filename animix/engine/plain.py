@@ -15,6 +15,7 @@ from animix.engine.operations import Operations
 from animix.engine.shelf import Shelf
 from animix.engine.ws import Ws
 from animix.networks.blend import mix_buffers, mix_tensors
+from animix.networks.extent import SQUARE, Extent
 from animix.networks.network import Network
 from animix.schedule import Row
 
@@ -38,9 +39,10 @@ class PlainEngine:
         shelf: Shelf,
         projected: Mapping[str, NDArray[np.float32]],
         stop_resolution: int | None = None,
-        notes: tuple[str, ...] = (),
+        extent: Extent = SQUARE,
+        notes: Sequence[str] = (),
     ) -> None:
-        self.notes = notes
+        self.notes = tuple(notes)
         self.facts = home.facts
         self.device = shelf.device
         self.shelf = shelf
@@ -48,16 +50,18 @@ class PlainEngine:
         # Its own layers are let go: every mix is written over them.
         self._network = home.with_tensors(self._buffers)
         self._ws = Ws(home, projected)
+        # Of the square picture: the network continues its noise images itself.
         self._noise = NoiseImages(home, torch.float32)
         self._stop_resolution = stop_resolution
+        self._extent = extent
 
     def ws(self, row: Row) -> Tensor:
         """The w of a row, seeds truncated and projected files as they are: [num_ws, w_dim]."""
         return self._ws.of_rows([row])[0]
 
-    def pictures(self, rows: Sequence[Row]) -> Tensor:
-        """The pictures of rows: [N, 3, h, w] float32, nominally in [-1, 1]."""
-        return torch.stack([self._picture(row) for row in rows])
+    def pictures(self, rows: Sequence[Row], chosen: slice = slice(None)) -> Tensor:
+        """The chosen pictures of rows: [N, 3, h, w] float32, nominally in [-1, 1]."""
+        return torch.stack([self._picture(row) for row in rows[chosen]])
 
     def _picture(self, row: Row) -> Tensor:
         used = np.flatnonzero((row.mix != 0).any(axis=0)).tolist()
@@ -68,6 +72,7 @@ class PlainEngine:
             noise=row.noise.kind if row.noise.kind in ("none", "random") else "const",
             seed=row.noise.seed,
             stop_resolution=self._stop_resolution,
+            extent=self._extent,
         )[0]
 
     def _noise_images(self, row: Row) -> dict[str, Tensor]:

@@ -30,29 +30,35 @@ def mix_program(
 
 
 @triton.jit
-def _seen(plane, row, column, size, step, mask):
-    within = (row >= 0) & (row < size) & (column >= 0) & (column < size)
-    place = (row * size + column) * step
+def _seen(plane, row, column, height, width, step, mask):
+    within = (row >= 0) & (row < height) & (column >= 0) & (column < width)
+    place = (row * width + column) * step
     return tl.load(plane + place, mask=mask & within, other=0.0).to(tl.float32)
 
 
 @triton.jit
-def _twice(plane, row, column, size, step, mask):
+def _twice(plane, row, column, height, width, step, mask):
     """A plane's value where it is made twice as large with the filter 1-3-3-1; zeros around it."""
     i, j = row >> 1, column >> 1
     i2, j2 = i + (row & 1) * 2 - 1, j + (column & 1) * 2 - 1
-    near = _seen(plane, i, j, size, step, mask)
-    beside = _seen(plane, i, j2, size, step, mask)
-    below = _seen(plane, i2, j, size, step, mask)
-    across = _seen(plane, i2, j2, size, step, mask)
+    near = _seen(plane, i, j, height, width, step, mask)
+    beside = _seen(plane, i, j2, height, width, step, mask)
+    below = _seen(plane, i2, j, height, width, step, mask)
+    across = _seen(plane, i2, j2, height, width, step, mask)
     return 0.5625 * near + 0.1875 * (beside + below) + 0.0625 * across
+
+
+@triton.jit
+def _clamped(v, LIMIT: tl.constexpr):
+    """Within ±LIMIT; what is not a number stays so, for an overflow must be told, not painted."""
+    v = tl.maximum(v, -LIMIT, propagate_nan=tl.PropagateNan.ALL)
+    return tl.minimum(v, LIMIT, propagate_nan=tl.PropagateNan.ALL)
 
 
 @triton.jit
 def _activated(v, noise, strength, demodulation, bias, GAIN: tl.constexpr, CLAMP: tl.constexpr):
     v = v * demodulation + noise * strength + bias
-    v = tl.where(v > 0, v, v * 0.2) * GAIN
-    return tl.minimum(tl.maximum(v, -CLAMP), CLAMP)
+    return _clamped(tl.where(v > 0, v, v * 0.2) * GAIN, CLAMP)
 
 
 @triton.jit
@@ -69,7 +75,7 @@ def _store_input(v, out, shares, C: tl.constexpr, COPIES: tl.constexpr, mask):
 @triton.jit(do_not_specialize_on_alignment=VARYING)
 def epilogue_program(
     y, demodulation, bias, noise, strength, next_style, next_shares, rgb_weight, rgb_bias,
-    previous, residual, out, raw, image, octaves, stride, noise_stride,
+    previous, residual, out, raw, image, height, width, stride, noise_stride,
     C: tl.constexpr, PIXELS: tl.constexpr, COPIES: tl.constexpr, RGB: tl.constexpr,
     PREVIOUS: tl.constexpr, RESIDUAL: tl.constexpr, RAW: tl.constexpr, OUT: tl.constexpr,
     FOLDED: tl.constexpr, GAIN: tl.constexpr, CLAMP: tl.constexpr, RGB_CLAMP: tl.constexpr,
@@ -77,19 +83,19 @@ def epilogue_program(
     """A program has some pixels of a frame, with all their channels."""
     # A batch may have more than 2³¹ numbers, a frame has not: only its start takes 64 bits.
     frame = tl.program_id(1).to(tl.int64)
-    size = 1 << octaves
-    half = size >> 1
-    count = size * size
+    half_height, half_width = height // 2, width // 2
+    count = height * width
     WIDE: tl.constexpr = C * max(COPIES, 1)
     pixel = tl.program_id(0) * PIXELS + tl.arange(0, PIXELS)
     channel = tl.arange(0, C)
     inside = pixel < count
-    row, column = pixel >> octaves, pixel & (size - 1)
+    row = pixel // width
+    column = pixel - row * width
     place = pixel[:, None] * C + channel[None, :]
     source = place
     if FOLDED:
         phase = (row & 1) * 2 + (column & 1)
-        cell = (row >> 1) * half + (column >> 1)
+        cell = (row >> 1) * half_width + (column >> 1)
         source = (cell * 4 + phase)[:, None] * C + channel[None, :]
     of_channel = frame * stride + channel
     v = tl.load(y + frame * count * C + source, mask=inside[:, None], other=0.0).to(tl.float32)
@@ -101,15 +107,18 @@ def epilogue_program(
     )  # fmt: skip
     if RESIDUAL:
         small = residual + frame * (count // 4) * C + channel[None, :]
-        v += _twice(small, row[:, None], column[:, None], half, C, inside[:, None])
+        v += _twice(
+            small, row[:, None], column[:, None], half_height, half_width, C, inside[:, None]
+        )
     if RGB:
         for colour in tl.static_range(3):
             plane = frame * 3 + colour
             weight = tl.load(rgb_weight + plane * stride + channel)
             value = tl.sum(v * weight[None, :], 1) + tl.load(rgb_bias + plane)
-            value = tl.minimum(tl.maximum(value, -RGB_CLAMP), RGB_CLAMP)
+            value = _clamped(value, RGB_CLAMP)
             if PREVIOUS:
-                value += _twice(previous + plane * (count // 4), row, column, half, 1, inside)
+                smaller = previous + plane * (count // 4)
+                value += _twice(smaller, row, column, half_height, half_width, 1, inside)
             tl.store(image + plane * count + pixel, value, mask=inside)
     if RAW:
         tl.store(raw + frame * count * C + place, v.to(raw.dtype.element_ty), mask=inside[:, None])
@@ -123,13 +132,12 @@ def epilogue_program(
 @triton.jit(do_not_specialize_on_alignment=VARYING)
 def blur_epilogue_program(
     t, demodulation, bias, noise, strength, next_style, next_shares, out,
-    octaves, stride, noise_stride, C: tl.constexpr, COPIES: tl.constexpr,
+    height, width, stride, noise_stride, C: tl.constexpr, COPIES: tl.constexpr,
     COLUMNS: tl.constexpr, ROWS: tl.constexpr, GAIN: tl.constexpr, CLAMP: tl.constexpr,
 ):  # fmt: skip
     """A program has some columns of some rows: each row of t is filtered along itself once."""
     frame = tl.program_id(2).to(tl.int64)
-    size = 1 << octaves
-    side = size + 1
+    t_height, t_width = height + 1, width + 1
     WIDE: tl.constexpr = C * max(COPIES, 1)
     column = tl.program_id(0) * COLUMNS + tl.arange(0, COLUMNS)
     first_row = tl.program_id(1) * ROWS
@@ -139,8 +147,8 @@ def blur_epilogue_program(
     biases = tl.load(bias + of_channel)[None, :]
     styles = tl.load(next_style + of_channel)[None, :]
     noise_strength = tl.load(strength + frame)
-    t_frame = t + frame * side * side * C
-    out_frame = out + frame * size * size * WIDE
+    t_frame = t + frame * t_height * t_width * C
+    out_frame = out + frame * height * width * WIDE
     above3 = tl.zeros([COLUMNS, C], tl.float32)
     above2 = above3
     above1 = above3
@@ -150,13 +158,13 @@ def blur_epilogue_program(
         for q in tl.static_range(4):
             x = column + q - 1
             tap = 0.25 if q == 0 or q == 3 else 0.75
-            seen = tl.where((row >= 0) & (row < side), (x >= 0) & (x < side), False)[:, None]
-            place = (row * side + x)[:, None] * C + channel[None, :]
+            seen = tl.where((row >= 0) & (row < t_height), (x >= 0) & (x < t_width), False)[:, None]
+            place = (row * t_width + x)[:, None] * C + channel[None, :]
             here += tap * tl.load(t_frame + place, mask=seen, other=0.0).to(tl.float32)
         if r >= 3:
             y = first_row + r - 3
-            inside = tl.where(y < size, column < size, False)
-            pixel = y * size + column
+            inside = tl.where(y < height, column < width, False)
+            pixel = y * width + column
             grain = tl.load(noise + frame * noise_stride + pixel, mask=inside, other=0.0)
             v = 0.25 * (above3 + here) + 0.75 * (above2 + above1)
             v = _activated(

@@ -81,7 +81,8 @@ class Stack:
     """K networks of the same shapes, each in a slot: a mix of them is a matter of coefficients.
 
     Weights are kept in ``dtype``, all that is small in float32. ``put`` fills a slot; until then it
-    holds a network of zeros. With ``stop_resolution`` a skip generator ends early.
+    holds a network of zeros. With ``stop_resolution`` a skip generator ends early. Where frames are
+    painted one by one, every weight is mixed: nothing is ``concatenated`` or ``folded``.
     """
 
     def __init__(
@@ -91,11 +92,15 @@ class Stack:
         device: torch.device,
         dtype: torch.dtype,
         stop_resolution: int | None = None,
+        *,
+        one_by_one: bool = False,
     ) -> None:
         self.img_resolution = stop_resolution or like.img_resolution
         self.facts = like.facts
         self.device, self.dtype, self.num_slots = device, dtype, num_slots
-        self.convolutions, self.skips = _placed(like, num_slots, self.img_resolution)
+        self.convolutions, self.skips = _placed(
+            like, num_slots, self.img_resolution, one_by_one=one_by_one
+        )
         placed = (*self.convolutions, *self.skips)
         self.to_rgbs = tuple(_to_rgbs(like, self.img_resolution))
         self.pairs = list(itertools.combinations_with_replacement(range(num_slots), 2))
@@ -227,10 +232,10 @@ def folded(weight: Tensor) -> Tensor:
 
 
 def _placed(
-    like: Network, num_slots: int, img_resolution: int
+    like: Network, num_slots: int, img_resolution: int, *, one_by_one: bool
 ) -> tuple[tuple[Convolution, ...], tuple[Convolution, ...]]:
     """The convolutions in order, and the skips of residual blocks."""
-    few = 1 < num_slots <= CONCATENATED_NETWORKS
+    few = 1 < num_slots <= CONCATENATED_NETWORKS and not one_by_one
     convolutions: list[Convolution] = []
     skips: list[Convolution] = []
     block = 0
@@ -249,7 +254,8 @@ def _placed(
             break
         kind: Kind = "plain"
         if layer.name.endswith("conv0"):
-            kind = "folded" if layer.resolution >= FOLDED_RESOLUTION else "up"
+            folds = layer.resolution >= FOLDED_RESOLUTION and not one_by_one
+            kind = "folded" if folds else "up"
             if like.facts.architecture == "resnet":
                 skip = layer.name.replace("conv0", "skip")
                 skips.append(place(skip, number, layer.resolution // 2, "skip"))

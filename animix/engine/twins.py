@@ -9,8 +9,10 @@ from torch import Tensor
 from torch.nn.functional import conv2d, conv_transpose2d, leaky_relu
 
 from animix.engine import pixels
-from animix.engine.finish import Finish
+from animix.engine.finish import UNCLAMPED, Finish
+from animix.engine.resampling import Resampling
 from animix.engine.stack import BLOCK
+from animix.networks import stylegan3
 
 
 def mix_kernels(stack: Tensor, shares: Tensor, row_of_block: Tensor) -> Tensor:
@@ -53,7 +55,7 @@ def blur_epilogue(t: Tensor, finish: Finish) -> Tensor:
 
 
 def _unfolded(y: Tensor) -> Tensor:
-    """The phases [B, r, r, 4·C] as one picture [B, 2r, 2r, C]."""
+    """The phases [B, h, w, 4·C] as one picture [B, 2h, 2w, C]."""
     batch, height, width, channels = y.shape
     phases = y.view(batch, height, width, 2, 2, channels // 4)  # …, row, column, C
     return phases.permute(0, 1, 3, 2, 4, 5).flatten(3, 4).flatten(1, 2)
@@ -76,7 +78,7 @@ def _next_input(v: Tensor, finish: Finish, dtype: torch.dtype) -> Tensor:
 
 
 def _twice(x: Tensor) -> Tensor:
-    """The x [B, C, r, r] twice as large, zeros between its values smoothed by 1-3-3-1."""
+    """The x [B, C, h, w] twice as large, zeros between its values smoothed by 1-3-3-1."""
     channels = x.shape[1]
     return conv_transpose2d(x, 4 * _taps(x, channels), stride=2, padding=1, groups=channels)
 
@@ -84,6 +86,39 @@ def _twice(x: Tensor) -> Tensor:
 def _taps(like: Tensor, channels: int) -> Tensor:
     row = torch.tensor([1.0, 3.0, 3.0, 1.0], device=like.device) / 8
     return torch.outer(row, row).expand(channels, 1, 4, 4)
+
+
+def filtered(
+    y: Tensor,
+    resampling: Resampling,
+    gain: Tensor,
+    bias: Tensor,
+    next_style: Tensor,
+    clamp: float | None,
+) -> Tensor:
+    """As ``Operations.filtered`` promises."""
+    channels = y.shape[3]
+    x = y.float() * gain[:, None, None, :channels] + bias[:, None, None, :channels]
+    v = stylegan3.filtered(
+        x.permute(0, 3, 1, 2),
+        resampling.plan,
+        resampling.up,
+        resampling.down,
+        slope=0.2,
+        clamp=clamp,
+    )
+    v = v.permute(0, 2, 3, 1) * next_style[:, None, None, :channels]
+    return v.to(y.dtype).contiguous()
+
+
+def colours(
+    x: Tensor, weight: Tensor, bias: Tensor, clamp: float | None, scale: float, image: Tensor
+) -> None:
+    """As ``Operations.colours`` promises."""
+    limit = UNCLAMPED if clamp is None else clamp
+    picture = torch.einsum("bhwc,bdc->bdhw", x.float(), weight[..., : x.shape[3]])
+    picture = picture + bias[:, :, None, None]
+    image.copy_(picture.clamp(-limit, limit) * scale)
 
 
 def yuv420(canvases: Tensor, frames: Sequence[int]) -> Tensor:

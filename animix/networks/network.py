@@ -12,6 +12,7 @@ from torch import Tensor
 
 from animix.errors import NetworkError
 from animix.networks import stylegan2, stylegan3
+from animix.networks.extent import SQUARE, Extent
 from animix.networks.facts import Layer, NetworkFacts
 from animix.networks.mapping import map_latents, truncated
 from animix.networks.precision import full_float32
@@ -138,6 +139,7 @@ class Network:
         seed: int = 0,
         stop_resolution: int | None = None,
         watch: Callable[[str, Tensor], None] | None = None,
+        extent: Extent = SQUARE,
     ) -> Tensor:
         """The pictures of ws [N, num_ws, w_dim]: [N, 3, H, W], nominally in [-1, 1].
 
@@ -146,6 +148,10 @@ class Network:
         so it makes no difference there. With ``stop_resolution`` a skip generator stops early, at
         a smaller picture. ``watch`` is called with each layer's name, as in ``layers``, and its
         output [N, C, h, w], to be read only.
+
+        With an ``extent`` the picture goes on beyond its borders: H and W are
+        ``extent.sides(img_resolution)``, and the middle is the square picture but for what its
+        borders made of it.
         """
         ws = self._taken("ws", ws, (self.num_ws, self.w_dim))
         if noise not in NOISES:
@@ -156,13 +162,13 @@ class Network:
             self._check_stop(stop_resolution)
         images: dict[str, Tensor] = {}
         if noise == "const":
-            images = stylegan2.const_noise(self.facts, self.tensors)
+            images = stylegan2.const_noise(self.facts, self.tensors, extent)
         elif noise == "random":
             draws = [(seed, sample) for sample in range(len(ws))]
-            images = stylegan2.random_noise(self.facts, self.tensors, draws, self.device)
+            images = stylegan2.random_noise(self.facts, self.tensors, draws, self.device, extent)
         with full_float32():
             synthesize = SYNTHESES[self.facts.kind]
-            return synthesize(self.facts, self.tensors, ws, images, stop_resolution, watch)
+            return synthesize(self.facts, self.tensors, ws, images, stop_resolution, watch, extent)
 
     def _taken(self, name: str, values: Array, shape: tuple[int, ...]) -> Tensor:
         """An argument [N, *shape] as a float32 tensor on the network's device."""

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d, conv_transpose2d, leaky_relu, linear
 
+from animix.networks.continuation import CONTINUED_RESOLUTION, reflected, repeated, sides
+from animix.networks.extent import SQUARE, Extent
 from animix.networks.facts import NetworkFacts
 from animix.networks.mapping import fully_connected
 from animix.networks.normal_field import normal_fields
@@ -35,10 +37,12 @@ def synthesize(
     noise: Mapping[str, Tensor],
     stop_resolution: int | None = None,
     watch: Callable[[str, Tensor], None] | None = None,
+    extent: Extent = SQUARE,
 ) -> Tensor:
     """The pictures of ws [N, num_ws, w_dim]: [N, 3, H, W] float32, nominally in [-1, 1].
 
-    ``noise`` holds an image [r, r] or [N, 1, r, r] for each layer that gets noise (``b8.conv0``).
+    ``noise`` holds an image [h, w] or [N, 1, h, w] for each layer that gets noise (``b8.conv0``),
+    h and w as ``continuation.sides`` has them.
     A skip generator sums a picture up from block to block (Karras et al. 2020, figure 7): it can
     stop at a lower block and return that block's picture, a quick draft. ``watch`` is called with
     the name and the output [N, C, h, w] of each layer, the residual added.
@@ -74,6 +78,9 @@ def synthesize(
         if facts.architecture == "skip" or resolution == facts.img_resolution:
             picture = to_rgb(tensors, name, x, ws[:, first_w + 2], clamp)
             image = picture if image is None else upsampled(image, blur).add_(picture)
+        if resolution == min(CONTINUED_RESOLUTION, last):
+            x = repeated(x, extent)
+            image = None if image is None else repeated(image, extent)
 
     assert image is not None
     return image.contiguous()
@@ -118,7 +125,7 @@ def styled_convolution(
 
 
 def convolved(x: Tensor, weight: Tensor, bias: Tensor | None, blur: Tensor | None) -> Tensor:
-    """The 3×3 convolution of x [N, C, r, r]; with a ``blur`` of stride ½, so twice as large."""
+    """The 3×3 convolution of x [N, C, h, w]; with a ``blur`` of stride ½, so twice as large."""
     if blur is None:
         return conv2d(x, weight, bias, padding=1)
     return blurred(conv_transpose2d(x, weight.transpose(0, 1), stride=2), blur, bias)
@@ -127,7 +134,7 @@ def convolved(x: Tensor, weight: Tensor, bias: Tensor | None, blur: Tensor | Non
 def to_rgb(
     tensors: Mapping[str, Tensor], block: str, x: Tensor, w: Tensor, clamp: float | None
 ) -> Tensor:
-    """A block's picture [N, 3, r, r]: a 1×1 modulated convolution, not demodulated."""
+    """A block's picture [N, 3, h, w]: a 1×1 modulated convolution, not demodulated."""
     prefix = f"synthesis.{block}.torgb"
     weight = tensors[f"{prefix}.weight"]
     style = affine(tensors, f"{block}.torgb", w) / weight.shape[1] ** 0.5
@@ -180,7 +187,7 @@ def _published_filter(device: torch.device) -> Tensor:
 
 
 def blurred(x: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:
-    """What a 3×3 convolution of stride ½ spread out, smoothed: [N, C, 2r+1, …] → [N, C, 2r, …]."""
+    """What a 3×3 convolution of stride ½ spread out, smoothed: [N, C, 2h+1, …] → [N, C, 2h, …]."""
     channels, taps = x.shape[1], len(kernel)
     # Stride 2 leaves one value in four: the gain 4 keeps the mean.
     kernels = (4 * kernel).flip(0, 1).expand(channels, 1, taps, taps)
@@ -188,17 +195,19 @@ def blurred(x: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:
 
 
 def upsampled(x: Tensor, kernel: Tensor) -> Tensor:
-    """The x [N, C, r, r] twice as large, zeros between its values smoothed by the kernel."""
+    """The x [N, C, h, w] twice as large, zeros between its values smoothed by the kernel."""
     channels, taps = x.shape[1], len(kernel)
     kernels = (4 * kernel).expand(channels, 1, taps, taps)
     return conv_transpose2d(x, kernels, stride=2, padding=taps // 2 - 1, groups=channels)
 
 
-def const_noise(facts: NetworkFacts, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The network's fixed noise images [r, r] by layer."""
+def const_noise(
+    facts: NetworkFacts, tensors: Mapping[str, Tensor], extent: Extent = SQUARE
+) -> dict[str, Tensor]:
+    """The network's fixed noise images by layer, continued by reflection: [h, w]."""
     names = [layer.name for layer in facts.layers]
     found = {name: tensors.get(f"synthesis.{name}.noise_const") for name in names}
-    return {name: image for name, image in found.items() if image is not None}
+    return {name: reflected(image, extent) for name, image in found.items() if image is not None}
 
 
 def random_noise(
@@ -206,8 +215,9 @@ def random_noise(
     tensors: Mapping[str, Tensor],
     draws: Sequence[tuple[int, int]],
     device: torch.device,
+    extent: Extent = SQUARE,
 ) -> dict[str, Tensor]:
-    """Normal noise [N, 1, r, r] by layer for draws, each a seed and the number of a sample.
+    """Normal noise [N, 1, h, w] by layer for draws, each a seed and the number of a sample.
 
     A function of (seed, layer, sample) alone: the same on every device, and the same for a draw
     whichever others are made with it.
@@ -216,6 +226,6 @@ def random_noise(
     for index, layer in enumerate(facts.layers):
         if f"synthesis.{layer.name}.noise_strength" in tensors:
             keys = [(seed, index, sample) for seed, sample in draws]
-            shape = (layer.resolution, layer.resolution)
+            shape = sides(extent, layer.resolution)
             noise[layer.name] = normal_fields(keys, shape, device)[:, None]
     return noise

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d, conv_transpose2d, leaky_relu, linear
 
+from animix.networks.extent import SQUARE, Extent
 from animix.networks.facts import NetworkFacts
 from animix.networks.lowpass import lowpass
 from animix.networks.mapping import fully_connected
@@ -33,6 +34,7 @@ def synthesize(
     noise: Mapping[str, Tensor],
     stop_resolution: int | None = None,
     watch: Callable[[str, Tensor], None] | None = None,
+    extent: Extent = SQUARE,
 ) -> Tensor:
     """The pictures of ws [N, num_ws, w_dim]: [N, 3, H, W] float32, nominally in [-1, 1].
 
@@ -41,27 +43,37 @@ def synthesize(
     """
     plan = facts.plan
     assert plan is not None, "the layout gives every StyleGAN3 network a plan"
-    x = fourier_features(tensors, plan.input, ws[:, 0])
+    x = fourier_features(tensors, plan.input, ws[:, 0], extent)
     if watch is not None:
         watch("input", x)
     for index, (layer, planned) in enumerate(zip(facts.layers[1:], plan.layers, strict=True)):
         coloured = index == len(plan.layers) - 1
-        x = synthesis_layer(
-            tensors, layer.name, planned, x, ws[:, 1 + index], facts.conv_clamp, coloured=coloured
-        )
+        w, clamp = ws[:, 1 + index], facts.conv_clamp
+        x = synthesis_layer(tensors, layer.name, planned, x, w, clamp, extent, coloured=coloured)
         if watch is not None:
             watch(layer.name, x)
     return (x * plan.output_scale).contiguous()
 
 
-def fourier_features(tensors: Mapping[str, Tensor], signal: Signal, w: Tensor) -> Tensor:
-    """The input layer: waves, turned and shifted by w [N, w_dim], then mixed: [N, C, h, w].
+def fourier_features(
+    tensors: Mapping[str, Tensor], signal: Signal, w: Tensor, extent: Extent = SQUARE
+) -> Tensor:
+    """The input layer: waves, turned and shifted by w [N, w_dim], then mixed: [N, C, h, w]."""
+    features = waves(tensors, signal, affine(tensors, "input", w), extent)
+    weight = tensors["synthesis.input.weight"]
+    return linear(features, weight / weight.shape[1] ** 0.5).permute(0, 3, 1, 2)
 
-    Karras et al. 2021, sections 3.1 and 3.2 (transformed Fourier features): w gives a rotation and
-    a translation, the buffer ``transform`` another one from the user.
+
+def waves(
+    tensors: Mapping[str, Tensor], signal: Signal, t: Tensor, extent: Extent = SQUARE
+) -> Tensor:
+    """The input layer's waves [N, h, w, C], turned and shifted by t [N, 4].
+
+    Karras et al. 2021, sections 3.1 and 3.2 (transformed Fourier features): t has the cosine and
+    sine of a rotation and the x and y of a translation, the buffer ``transform`` another one from
+    the user.
     """
     prefix = "synthesis.input"
-    t = affine(tensors, "input", w)  # [N, 4]: cosine and sine, x and y
     t = t / torch.linalg.vector_norm(t[:, :2], dim=1, keepdim=True)
     cosine, sine, x, y = t.unbind(dim=1)
     zero, one = torch.zeros_like(x), torch.ones_like(x)
@@ -81,14 +93,22 @@ def fourier_features(tensors: Mapping[str, Tensor], signal: Signal, w: Tensor) -
     nyquist = signal.sampling_rate / 2
     amplitudes = (1 - (radius - signal.cutoff) / (nyquist - signal.cutoff)).clamp(0, 1)
 
-    places = torch.arange(signal.size, dtype=torch.float32, device=w.device)
-    places = (places + (0.5 - signal.size / 2)) / signal.sampling_rate
-    across = places[:, None] * frequencies[:, None, :, 0]  # [N, W, C]
-    down = places[:, None] * frequencies[:, None, :, 1]  # [N, H, C]
+    left, right, top, bottom = extent.added(signal.sampling_rate)
+    x_places, y_places = (
+        _places(signal, added, t.device) for added in ((left, right), (top, bottom))
+    )
+    across = x_places[:, None] * frequencies[:, None, :, 0]  # [N, W, C]
+    down = y_places[:, None] * frequencies[:, None, :, 1]  # [N, H, C]
     cycles = across[:, None] + (down + phases[:, None])[:, :, None]  # [N, H, W, C]
-    waves = torch.sin(cycles * (2 * math.pi)) * amplitudes[:, None, None]
-    weight = tensors[f"{prefix}.weight"]
-    return linear(waves, weight / weight.shape[1] ** 0.5).permute(0, 3, 1, 2)
+    features: Tensor = torch.sin(cycles * (2 * math.pi)) * amplitudes[:, None, None]
+    return features
+
+
+def _places(signal: Signal, added: tuple[int, int], device: torch.device) -> Tensor:
+    """Where an axis's pixels lie, in sides of the square picture and from its middle."""
+    before, after = added
+    places = torch.arange(-before, signal.size + after, dtype=torch.float32, device=device)
+    return (places + (0.5 - signal.size / 2)) / signal.sampling_rate
 
 
 def synthesis_layer(
@@ -98,6 +118,7 @@ def synthesis_layer(
     x: Tensor,
     w: Tensor,
     clamp: float | None,
+    extent: Extent = SQUARE,
     *,
     coloured: bool,
 ) -> Tensor:
@@ -124,9 +145,8 @@ def synthesis_layer(
     else:
         x = conv2d(x * style[:, :, None, None], weight, padding=padding)
         x = x.mul_(gain[:, :, None, None]).add_(bias[:, None, None])
-    up = _filter(tensors, f"{prefix}.up_filter", plan.up)
-    down = _filter(tensors, f"{prefix}.down_filter", plan.down)
-    return filtered(x, plan, up, down, slope=1.0 if coloured else 0.2, clamp=clamp)
+    up, down = layer_filters(tensors, layer, plan)
+    return filtered(x, plan, up, down, extent, slope=1.0 if coloured else 0.2, clamp=clamp)
 
 
 def demodulation(weight: Tensor, style: Tensor) -> Tensor:
@@ -148,11 +168,12 @@ def filtered(
     plan: LayerPlan,
     up: Tensor | None,
     down: Tensor | None,
+    extent: Extent = SQUARE,
     *,
     slope: float,
     clamp: float | None,
 ) -> Tensor:
-    """The leaky ReLU of x [N, C, r, r], worked finer than the pixels so that it makes no alias.
+    """The leaky ReLU of x [N, C, h, w], worked finer than the pixels so that it makes no alias.
 
     On a CPU some channels at a time: what is between the filters is many times as large as x, and
     so it stays in the cache. 2 Xeon cores, 128 channels, 278 → 572 → 276 px: 62 ms, all at once
@@ -161,34 +182,37 @@ def filtered(
     """
     on_cpu = x.device.type == "cpu"
     layout = torch.channels_last if on_cpu else torch.contiguous_format
-    area = len(x) * plan.fine_size**2
+    fine_sides = plan.fine_sides(extent)
+    area = len(x) * fine_sides[0] * fine_sides[1]
     count = max(MIN_CHANNELS, AT_A_TIME // area) if on_cpu else x.shape[1]
     parts = []
     for start in range(0, x.shape[1], count):
         part = x[:, start : start + count].contiguous(memory_format=layout)
-        part = _resampled_up(part, plan, up)
+        part = _resampled_up(part, plan, up, fine_sides)
         part = leaky_relu(part, slope, inplace=True) if slope != 1 else part
         part = part if clamp is None else part.clamp_(-clamp, clamp)
         parts.append(_resampled_down(part, plan, down))
     return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
 
 
-def _resampled_up(x: Tensor, plan: LayerPlan, taps: Tensor | None) -> Tensor:
-    """Zeros between the pixels, smoothed by the filter, and cropped: [N, C, fine, fine]."""
+def _resampled_up(
+    x: Tensor, plan: LayerPlan, taps: Tensor | None, fine_sides: tuple[int, int]
+) -> Tensor:
+    """Zeros between the pixels, smoothed by the filter, and cropped: [N, C, *fine_sides]."""
     factor, channels = plan.up.factor, x.shape[1]
     row = torch.ones(1, device=x.device) if taps is None else taps
     row = row * factor  # few values among zeros: the gain keeps the mean
     kernel = row.expand(channels, 1, 1, -1)
     if factor > 1:
         x = conv_transpose2d(x, kernel.transpose(2, 3), stride=(factor, 1), groups=channels)
-    x = x.narrow(2, plan.crop, plan.fine_size)
+    x = x.narrow(2, plan.crop, fine_sides[0])
     if factor > 1:
         x = conv_transpose2d(x, kernel, stride=(1, factor), groups=channels)
-    return x.narrow(3, plan.crop, plan.fine_size)
+    return x.narrow(3, plan.crop, fine_sides[1])
 
 
 def _resampled_down(x: Tensor, plan: LayerPlan, taps: Tensor | None) -> Tensor:
-    """Smoothed by the filter, every so many pixels: [N, C, size, size]."""
+    """Smoothed by the filter, every so many pixels: [N, C, h, w]."""
     factor, channels = plan.down.factor, x.shape[1]
     if taps is None:
         return x[:, :, ::factor, ::factor]
@@ -199,6 +223,17 @@ def _resampled_down(x: Tensor, plan: LayerPlan, taps: Tensor | None) -> Tensor:
     kernel = taps.flip(0).expand(channels, 1, 1, -1)
     x = conv2d(x, kernel, stride=(1, factor), groups=channels)
     return conv2d(x, kernel.transpose(2, 3), stride=(factor, 1), groups=channels)
+
+
+def layer_filters(
+    tensors: Mapping[str, Tensor], layer: str, plan: LayerPlan
+) -> tuple[Tensor | None, Tensor | None]:
+    """A layer's filters, up [T] and down [T] or [T, T]: the network's own or those of its plan."""
+    prefix = f"synthesis.{layer}"
+    return (
+        _filter(tensors, f"{prefix}.up_filter", plan.up),
+        _filter(tensors, f"{prefix}.down_filter", plan.down),
+    )
 
 
 def _filter(tensors: Mapping[str, Tensor], name: str, plan: FilterPlan) -> Tensor | None:

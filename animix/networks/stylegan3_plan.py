@@ -9,6 +9,7 @@ import math
 from dataclasses import dataclass
 
 from animix.errors import NetworkError
+from animix.networks.extent import Extent
 
 MAX_RESOLUTION = 2048
 """Twice the largest published. A file of a few KiB could ask for pictures of any size."""
@@ -121,6 +122,12 @@ class LayerPlan:
     def __post_init__(self) -> None:
         if self.crop < 0:
             raise NetworkError("a layer's picture is larger than what it is made from")
+
+    def fine_sides(self, extent: Extent) -> tuple[int, int]:
+        """Height and width where the leaky ReLU works; margins and crop are as in the square."""
+        rate = self.down.factor * self.output.sampling_rate
+        height, width = extent.sides(rate)
+        return self.fine_size + height - rate, self.fine_size + width - rate
 
 
 @dataclass(frozen=True)

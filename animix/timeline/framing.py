@@ -16,6 +16,7 @@ class Framing:
 
     ``zoom`` multiplies the size that ``fit`` gives the picture, about the canvas's centre. What the
     picture leaves free shows ``background``; with ``blur`` a blurred copy of the picture instead.
+    With ``extend`` the picture was painted for the canvas and covers it.
     """
 
     fit: Fit = "blur"

@@ -28,7 +28,6 @@ from animix.timeline.vocabulary import (
     FITS,
     FRAME_KEYS,
     KEYS,
-    LATER_FITS,
     LATER_FRAME_KEYS,
     LATER_KEYS,
     LATER_OUTPUT_KEYS,
@@ -43,6 +42,8 @@ FASTEST_FPS = 1000
 LARGEST_FPS_TERM = 1_001_000
 """Of the ratio that fps is: ``video.ffmpeg`` takes no larger one."""
 LARGEST_SIDE = 16_384
+MOST_EXTENDED = 4
+"""Squares side by side that ``fit: extend`` paints: as much memory and time as so many pictures."""
 MOST_FRAMES = 1_000_000
 """Nine hours at 30 fps."""
 MOST_SAMPLES = 40_000_000
@@ -123,10 +124,11 @@ def _timeline(reading: Reading, root: Node, path: Path) -> Timeline | None:
     label = Quantity("label", "names", low=0, whole=True)
     loops: dict[str, Literal["auto", True, False]] = {"auto": "auto", "true": True, "false": False}
     title = reading.words(found.get("title"), "title", "a text")
+    size = _size(reading, found.get("size"))
     timeline = Timeline(
         path=path,
         title=path.stem if title is None else title,
-        size=_size(reading, found.get("size")),
+        size=size,
         fps=reading.fps,
         duration_seconds=reading.duration or Fraction(1),
         loop=loops[reading.choice(found.get("loop"), "loop", tuple(loops), "auto")],
@@ -145,7 +147,7 @@ def _timeline(reading: Reading, root: Node, path: Path) -> Timeline | None:
         if "label" in found
         else None,
         noise=_noise(reading, found.get("noise")),
-        frame=_frame(reading, found.get("frame"), mark),
+        frame=_frame(reading, found.get("frame"), size, mark),
         output=_output(reading, found.get("output"), path),
         notes=tuple(reading.notes),
     )
@@ -300,7 +302,7 @@ def _noise(reading: Reading, node: Node | None) -> Noise:
     return Noise("fixed") if period is None else Noise("loop", period, node.mark)
 
 
-def _frame(reading: Reading, node: Node | None, root: Mark) -> Frame:
+def _frame(reading: Reading, node: Node | None, size: tuple[int, int] | None, root: Mark) -> Frame:
     """How the picture lies on the canvas."""
     found: dict[str, Node] = {}
     if isinstance(node, MapNode):
@@ -308,7 +310,12 @@ def _frame(reading: Reading, node: Node | None, root: Mark) -> Frame:
     elif node is not None and not isinstance(node, Broken):
         hint = f"write frame: {{zoom: 1.1}}; it has {', '.join(FRAME_KEYS)}"
         reading.note(node.mark, "frame is a map of keys", hint)
-    fit: Fit = reading.choice(found.get("fit"), "fit", FITS, "blur", LATER_FITS)
+    fit: Fit = reading.choice(found.get("fit"), "fit", FITS, "blur")
+    if fit == "extend" and size and max(size) > MOST_EXTENDED * min(size):
+        message = f"fit: extend reaches {MOST_EXTENDED}:1, but {size[0]}x{size[1]} is longer"
+        most = MOST_EXTENDED * min(size)
+        hint = f"choose sides of up to {most} pixels beside {min(size)}, or another fit"
+        reading.note(found["fit"].mark, message, hint)
     zoom = Quantity("zoom", "logarithm", low=0.001, high=1000)
     pan = Quantity("pan", low=-1000, high=1000)
     rotate = Quantity("rotate")

@@ -10,7 +10,7 @@ from typing import Literal
 from animix.errors import Mark
 from animix.timeline.keyframes import Clip, Ease, Track
 
-Fit = Literal["blur", "cover", "contain", "stretch"]
+Fit = Literal["blur", "cover", "contain", "stretch", "extend"]
 
 
 @dataclass(frozen=True)

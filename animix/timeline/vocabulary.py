@@ -21,7 +21,6 @@ LATER_KEYS = (
 FRAME_KEYS = ("fit", "zoom", "pan", "rotate", "background")
 LATER_FRAME_KEYS = ("into",)
 FITS: tuple[Fit, ...] = get_args(Fit)
-LATER_FITS = ("extend",)
 NOISES: tuple[Literal["fixed", "none", "random"], ...] = ("fixed", "none", "random")
 OUTPUT_KEYS = ("file",)
 LATER_OUTPUT_KEYS = ("preset", "size", "fps", "fit", "codec", "crf")
@@ -42,7 +41,7 @@ RESERVED = frozenset(
     (
         *(*KEYS, *LATER_KEYS, *FRAME_KEYS, *LATER_FRAME_KEYS, *OUTPUT_KEYS, *LATER_OUTPUT_KEYS),
         *(*LATENT_KEYS, *LATER_LATENT_KEYS, *LATER_EDIT_KEYS, *SPACES, *PATHS),
-        *(*LAYER_KEYS, *TAKES, *NOISES, *FITS, *LATER_FITS, *LATER_AUDIO_KEYS),
+        *(*LAYER_KEYS, *TAKES, *NOISES, *FITS, *LATER_AUDIO_KEYS),
         *(*EASES, *PLACES, *UNITS, *MUSICAL, *LATER_FUNCTIONS, *LATER_VARIABLES),
         *("every", "all", "none", "first", "last", "true", "false", "auto", "null", "seed", "set"),
     )
