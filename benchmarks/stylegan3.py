@@ -153,7 +153,7 @@ def main() -> None:
                         "first_frame_seconds": round(first, 2),
                         "memory_gib": round(memory, 2),
                         "relative_error": float(
-                            f"{relative_error(film, arguments.frames // 4):.2g}"
+                            f"{relative_error(film, [arguments.frames // 4]):.2g}"
                         ),
                     }
                     print(f"{kind}, {size} px, {case}: {found}", flush=True)

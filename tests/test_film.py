@@ -18,6 +18,7 @@ from animix.errors import EncodeError, OptionError, RenderError, TimelineError
 from animix.film import open_film
 from animix.networks.blend import with_mapping
 from animix.rendering import encode, film_path
+from animix.summary import summarize
 from animix.timeline.reader import load_timeline
 from animix.video.mp4 import count_frames
 from tests.tiny import plainly, relative_of, tiny_tensors, write_tensors, write_tiny
@@ -348,6 +349,54 @@ def test_a_film_is_encoded_whole(folder):
     timeline = load_timeline(folder / "reel.yaml")
     target = animix.render(timeline, folder / "out" / "reel.mp4", device="cpu")
     assert count_frames(target) == 20
+
+
+EXTENDED = (
+    "noise: {loop: 1s}\nsize: 24x40\nframe: {fit: extend, rotate: {0%: 0, 50%: 9, 100%: 0}}\n"
+)
+
+
+def test_an_extended_frame_is_the_same_from_a_range_and_alone(folder):
+    whole = [frame.tobytes() for frame in open_reel(folder, EXTENDED).frames(range(20))]
+    part = [frame.tobytes() for frame in open_reel(folder, EXTENDED).frames(range(7, 9))]
+    assert part == whole[7:9]
+    for index in (13, 0):
+        assert open_reel(folder, EXTENDED).yuv420(index).tobytes() == whole[index]
+
+
+def test_an_extended_picture_of_the_canvas_s_shape_lies_as_it_is(folder):
+    film = open_reel(folder, "size: 32x16\nframe: {fit: extend}\n")
+    (picture,) = film.pictures([film.schedule.row(5)])
+    assert picture.shape == (3, 16, 32)
+    assert torch.equal(film.canvas(5), picture)
+
+
+@pytest.mark.parametrize("size", ["", "size: 16x16\n", "size: 40x40\n"])
+def test_a_square_canvas_shows_the_square_picture_bit_for_bit(folder, size):
+    extended = open_reel(folder, size + "frame: {fit: extend}\n").canvas(5)
+    assert torch.equal(extended, open_reel(folder, size + "frame: {fit: cover}\n").canvas(5))
+
+
+def test_an_extended_canvas_is_painted_to_its_borders(folder):
+    film = open_reel(folder, "size: 48x16\nframe: {fit: extend, background: red}\n")
+    assert film.engine.pictures([film.schedule.row(0)]).shape[2:] == (16, 48)
+    red = film.canvas(0).new_tensor([1, -1, -1])[:, None, None]
+    assert ((film.canvas(0) - red).abs().amax(0) > 1e-3).all()
+
+
+def test_an_extended_draft_has_the_shape_of_the_film(folder):
+    text = "size: 64x128\nframe: {fit: extend}\n"
+    film, draft = open_reel(folder, text), open_reel(folder, text, draft=True)
+    assert (film.extent, draft.canvas_size) == (draft.extent, (32, 64))
+    assert draft.engine.pictures([draft.schedule.row(0)]).shape[2:] == (16, 8)
+
+
+def test_check_tells_what_is_painted(folder):
+    (line, *_) = summarize(open_reel(folder, "size: 90x160\nframe: {fit: extend}\n"))[0].lines()
+    assert "90×160 (extended: painted as 16×32);" in line
+    summary, _ = summarize(open_reel(folder, "size: 90x160\n"))
+    assert (summary.painted_width, summary.painted_height) == (16, 16)
+    assert "extended" not in summary.lines()[0]
 
 
 def test_an_abandoned_render_leaves_no_file_and_no_thread(folder):

@@ -162,6 +162,23 @@ def test_the_fast_engine_paints_stylegan3_as_the_plain_one(folder, blend, settin
     ]
 
 
+@pytest.mark.parametrize("architecture", ["skip", "resnet", "orig"])
+@pytest.mark.parametrize("size", ["90x160", "160x90", "64x256"])
+def test_the_fast_engine_extends_as_the_plain_one(folder, architecture, size):
+    tensors, metadata = tiny_tensors(img_resolution=64, channels=64, architecture=architecture)
+    write_tensors(folder / "faces.safetensors", tensors, metadata)
+    for number in range(40):
+        relative = relative_of(tensors, amount=0.01 * number, seed=number)
+        write_tensors(folder / f"art-{number}.safetensors", relative, metadata)
+    text = (folder / "reel.yaml").read_text().replace("96x128", size)
+    (folder / "reel.yaml").write_text(text.replace("frame: {", "frame: {fit: extend, "))
+    film = open_film(load_timeline(folder / "reel.yaml"), device="cuda")
+    assert isinstance(film.engine, FastEngine)
+    for index in (0, 5, 19):
+        expected = plainly(film).canvas(index).cpu().numpy()
+        assert relative_error(film.canvas(index), expected) < 1e-2
+
+
 def test_the_cpu_paints_the_same_within_rounding(folder):
     timeline = load_timeline(folder / "reel.yaml")
     on_cuda, on_cpu = open_film(timeline, device="cuda"), plainly(open_film(timeline, device="cpu"))

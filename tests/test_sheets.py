@@ -8,7 +8,7 @@ import torch
 from animix.errors import NetworkError, RenderError
 from animix.networks.network import Network
 from animix.networks.recognize import network_of
-from animix.sheets import NetworkGrid, SeedSheet, painting_seeds, seed_painter
+from animix.sheets import NetworkGrid, SeedSheet, painting_seeds, seed_painter, tile_of
 from tests.tiny import relative_of, tiny_tensors, write_tensors, write_tiny
 
 CPU = torch.device("cpu")
@@ -88,3 +88,20 @@ def test_a_network_of_very_many_classes_is_painted(tmp_path):
     painter = seed_painter(path, device="cpu")
     assert painter.paint(1)[0].shape == (3, 4, 4)
     assert painter.w(1).shape == (4,)
+
+
+def test_an_extended_picture_is_whole_on_its_tile(tmp_path):
+    write_tiny(tmp_path / "a.safetensors")
+    (tmp_path / "a.yaml").write_text(
+        "networks: {a: a.safetensors}\nduration: 1s\nsize: 32x64\nframe: {fit: extend}\n"
+    )
+    painter = seed_painter(tmp_path / "a.yaml", device="cpu")
+    base, blend = painter.paint(3)
+    assert base.shape == blend.shape == (3, 32, 16)
+    tile = tile_of(base, 32)
+    assert tile.size == (32, 32)
+    columns = [
+        tile.crop((x, 0, x + 1, 32)).getcolors() == [(32, (255, 255, 255))] for x in range(32)
+    ]
+    assert columns == [True] * 8 + [False] * 16 + [True] * 8
+    list(SeedSheet(painter, [1, 2]).draw())
