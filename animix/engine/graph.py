@@ -53,6 +53,8 @@ class Captured:
         with torch.cuda.stream(stream):
             self.function(*self._inputs)
         torch.cuda.current_stream().wait_stream(stream)
+        # The graph has memory of its own: what that one call took would lie idle beside it.
+        torch.cuda.empty_cache()
         self._graph = torch.cuda.CUDAGraph()
         # Other threads may read networks into pinned memory meanwhile.
         with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):

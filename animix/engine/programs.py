@@ -13,6 +13,9 @@ VARYING = (
 )
 """Slices of one frame begin anywhere: without this each alignment would be compiled anew."""
 
+SIDES = ("height", "width")
+"""Compiled once for all sizes: a picture of 4 px is no reason to have the compiler think again."""
+
 
 @triton.jit
 def mix_program(
@@ -72,7 +75,7 @@ def _store_input(v, out, shares, C: tl.constexpr, COPIES: tl.constexpr, mask):
             tl.store(out + k * C, copy.to(out.dtype.element_ty), mask=mask)
 
 
-@triton.jit(do_not_specialize_on_alignment=VARYING)
+@triton.jit(do_not_specialize=SIDES, do_not_specialize_on_alignment=VARYING)
 def epilogue_program(
     y, demodulation, bias, noise, strength, next_style, next_shares, rgb_weight, rgb_bias,
     previous, residual, out, raw, image, height, width, stride, noise_stride,
@@ -129,7 +132,7 @@ def epilogue_program(
         _store_input(v, start + wide, next_shares + frame * COPIES, C, COPIES, inside[:, None])
 
 
-@triton.jit(do_not_specialize_on_alignment=VARYING)
+@triton.jit(do_not_specialize=SIDES, do_not_specialize_on_alignment=VARYING)
 def blur_epilogue_program(
     t, demodulation, bias, noise, strength, next_style, next_shares, out,
     height, width, stride, noise_stride, C: tl.constexpr, COPIES: tl.constexpr,
