@@ -188,12 +188,10 @@ def test_a_failed_encoder_ends_all_devices(folder, monkeypatch):
     crew = open_crew(folder)
     monkeypatch.setattr(Recorder, "write", failing)
     monkeypatch.setattr(rendering, "make_encoder", Recorder)
-    with pytest.raises(
-        EncodeError, match="no space"
-    ) as caught:  # which holds what the threads hang on
+    with pytest.raises(EncodeError, match="no space") as caught:
         list(encode(crew, folder / "reel.mp4"))
     assert not at_work()
-    assert caught.value.__traceback__
+    assert caught.value.__traceback__  # it holds what the threads hang on, and they are gone
 
 
 @pytest.mark.parametrize("num_taken", [1, 7])
