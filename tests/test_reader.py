@@ -7,7 +7,7 @@ import pytest
 
 from animix.errors import TimelineError
 from animix.timeline.reader import LARGEST_FPS_TERM, load_timeline, read_timeline
-from animix.video.ffmpeg import MAX_RATE_TERM
+from animix.video.settings import MAX_RATE_TERM
 
 SMALL = """\
 networks: {faces: ffhq.pkl, ukiyoe: ukiyoe.pkl}

@@ -111,7 +111,7 @@ class Encoder:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 bufsize=0,
-                # Ctrl-C goes to the whole foreground group; ending ffmpeg is for _abort alone.
+                # Ctrl-C goes to the whole foreground group; ending ffmpeg is for abort alone.
                 start_new_session=True,
             )
         except OSError as exc:

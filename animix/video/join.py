@@ -153,6 +153,12 @@ def read_track(path: Path, settings: EncoderSettings) -> Track:
             file.seek(found[name][0])
             contents[name] = b"" if name == "mdat" else file.read(found[name][1])
     moov = contents["moov"]
+    for name in ("mdhd", "stsd", "stts", "stsz"):
+        if len(_found(moov, name)) < 12:
+            raise ValueError(f"has no whole {name}")
+    timescale = int.from_bytes(_found(moov, "mdhd")[12:16], "big")
+    if timescale != settings.timescale:
+        raise ValueError(f"counts {timescale} ticks a second, expected {settings.timescale}")
     size, num_frames = struct.unpack_from(">II", _found(moov, "stsz"), 4)
     sizes = _entries(_found(moov, "stsz"), first=12)
     sizes = np.full(num_frames, size) if size else sizes
