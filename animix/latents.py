@@ -12,6 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
+
+# Named here, it is loaded here: numpy does so at its first use, in the first frame, and a Ctrl-C
+# that comes meanwhile is lost in its C code.
+from numpy.random import RandomState
 from numpy.typing import NDArray
 
 from animix.checkpoints.pickle_data import Record
@@ -37,7 +41,7 @@ def z_of_seed(seed: int, z_dim: int) -> Floats:
     array([[ 0.4967, -0.1383,  0.6477]])
     """
     # The published generator scripts draw from RandomState, so favourites keep their face here.
-    return np.random.RandomState(seed).randn(1, z_dim)
+    return RandomState(seed).randn(1, z_dim)
 
 
 def one_hot(label: int, c_dim: int) -> NDArray[np.float32]:

@@ -7,7 +7,7 @@ cores work on one.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -26,6 +26,7 @@ from animix.engine.stack import Stack
 from animix.engine.styles import Styles, prepare
 from animix.engine.transfer import upload
 from animix.engine.ws import Ws
+from animix.interruption import uninterrupted
 from animix.networks.network import Network
 from animix.networks.stylegan2 import resample_filter
 from animix.schedule import Row
@@ -84,8 +85,17 @@ class FramewiseEngine:
         def paint(frame: int) -> Tensor:
             return self._picture(rows[frame], styles.of_frames(slice(frame, frame + 1)))
 
-        painted = self._pool.map(paint, frames) if self._pool else map(paint, frames)
-        return torch.cat(list(painted))
+        return torch.cat(self._side_by_side(paint, frames))
+
+    def _side_by_side(self, paint: Callable[[int], Tensor], frames: range) -> list[Tensor]:
+        if self._pool is None:
+            return [paint(frame) for frame in frames]
+        pictures: list[Tensor] = []
+        for first in range(0, len(frames), self.plan.num_threads):
+            # A Ctrl-C could leave a lock of the pool taken: it waits until these frames are done.
+            with uninterrupted():
+                pictures += self._pool.map(paint, frames[first : first + self.plan.num_threads])
+        return pictures
 
     @torch.inference_mode()
     def _picture(self, row: Row, styles: Styles) -> Tensor:
@@ -101,13 +111,19 @@ class FramewiseEngine:
 
 def _pool(num_threads: int) -> ThreadPoolExecutor:
     """Threads in each of which torch uses one core."""
-    pool = ThreadPoolExecutor(num_threads, "painter", torch.set_num_threads, (1,))
+    pool = ThreadPoolExecutor(num_threads, "painter", _take_one_core)
     all_there = threading.Barrier(num_threads)
-    for _ in pool.map(lambda _: all_there.wait(), range(num_threads)):
-        pass
+    with uninterrupted():
+        list(pool.map(lambda _: all_there.wait(), range(num_threads)))
     # Threads made from here on would have one core, too.
     torch.set_num_threads(torch.get_num_threads())
     return pool
+
+
+def _take_one_core() -> None:
+    torch.set_num_threads(1)
+    # Asked for the first time in a thread, torch takes the number that was set last, by any thread.
+    torch.get_num_threads()
 
 
 def _keep_freed_memory() -> None:
