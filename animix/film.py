@@ -35,6 +35,7 @@ from animix.networks.blend import check_blendable, mapping_differences, with_map
 from animix.networks.extent import SQUARE, Extent, extent_of
 from animix.networks.facts import NetworkFacts
 from animix.networks.network import Network
+from animix.networks.step import step
 from animix.sampling import make_schedule
 from animix.schedule import Column, Row, Schedule
 from animix.timeline.timeline import Timeline
@@ -170,8 +171,9 @@ class Film:
         """The bytes of a cell's wanted frames, and which of them have a picture at all."""
         with painting(self.engine.device):
             canvases = self._canvases(cell, wanted)
-            finite = _finite(canvases)
-            pixels = self.engine.operations.yuv420(canvases, wanted)
+            with step("4:2:0"):
+                finite = _finite(canvases)
+                pixels = self.engine.operations.yuv420(canvases, wanted)
             return Transfer(pixels, copies), Transfer(finite, copies)
 
     def _canvases(self, cell: range, wanted: range) -> Tensor:
@@ -182,7 +184,9 @@ class Film:
         if all(lies_as_it_is(pictures, self.canvas_size, row.framing) for row in rows):
             return pictures
         pairs = zip(pictures, rows, strict=True)
-        return torch.stack([lay(picture, self.canvas_size, row.framing) for picture, row in pairs])
+        with step("framing"):
+            laid = [lay(picture, self.canvas_size, row.framing) for picture, row in pairs]
+            return torch.stack(laid)
 
 
 def _finite(pictures: Tensor) -> Tensor:

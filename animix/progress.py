@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 
@@ -15,8 +15,17 @@ class Progress:
     done: int
     total: int
     elapsed_seconds: float
-    slowest_stage: str = ""
-    """The stage that the work has waited for longest, where it has several."""
+    stage_seconds: Mapping[str, float] = field(default_factory=dict)
+    """How long the work has waited for each of its stages, where it has several."""
+
+    @property
+    def slowest_stage(self) -> str:
+        """The stage that was waited for longest.
+
+        >>> Progress(1, 2, 3.0, {"painting": 2.5, "encoding": 0.5}).slowest_stage
+        'painting'
+        """
+        return max(self.stage_seconds, key=lambda stage: self.stage_seconds[stage], default="")
 
     @property
     def per_second(self) -> float:
@@ -43,12 +52,3 @@ class Stages:
             yield
         finally:
             self.seconds[stage] = self.seconds.get(stage, 0.0) + time.monotonic() - started
-
-    @property
-    def slowest(self) -> str:
-        """The stage that was waited for longest.
-
-        >>> Stages({"painting": 2.5, "encoding": 0.5}).slowest
-        'painting'
-        """
-        return max(self.seconds, key=lambda stage: self.seconds[stage], default="")

@@ -44,7 +44,7 @@ def encode(
     done = 0
 
     def progress(done: int) -> Progress:
-        return Progress(done, len(frames), time.monotonic() - started, stages.slowest)
+        return Progress(done, len(frames), time.monotonic() - started, dict(stages.seconds))
 
     with contextlib.ExitStack() as ending, make_encoder(target, settings, frames) as encoder:
         # Closed at once when the render ends early: devices may be at work.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -25,6 +25,20 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], align: str) -> l
         ).rstrip()
         for line in lines
     ]
+
+
+def share_lines(parts: Mapping[str, float], unit: str) -> list[str]:
+    """Parts of a whole, each with its share of it.
+
+    >>> print(*share_lines({"opening": 0.5, "painting": 1.5}, "s"), sep="\\n")
+    opening   0.500 s  25.0 %
+    painting  1.500 s  75.0 %
+    """
+    total = sum(parts.values()) or 1.0
+    rows = [
+        (name, f"{part:.3f} {unit}", f"{100 * part / total:.1f} %") for name, part in parts.items()
+    ]
+    return table(("", "", ""), rows, "<>>")[1:]
 
 
 def shown(text: str, limit: int = WIDTH) -> str:

@@ -204,3 +204,20 @@ def nvlabs_fp16_error(generator: nn.Module, ws: Tensor) -> float:
             ws, noise_mode="const", force_fp32=True
         ).double()
     return float((found - expected).norm() / expected.norm())
+
+
+def gen_video_rate(directory: Path, generator: nn.Module, mp4: Path, num_seconds: int = 2) -> float:
+    """Frames a second of NVlabs' gen_video.py from w to mp4, as it comes: medium, 12 Mbit/s."""
+    with importing(directory):
+        from gen_video import gen_interp_video
+
+    def make(num_frames: int) -> float:
+        started = time.perf_counter()
+        with torch.inference_mode():
+            gen_interp_video(
+                generator, str(mp4), seeds=[1, 2], w_frames=num_frames // 2, bitrate="12M"
+            )
+        return num_frames / (time.perf_counter() - started)
+
+    make(4)  # its kernels are compiled
+    return make(60 * num_seconds)

@@ -4,7 +4,8 @@ StyleGAN2 of configuration F with random weights, two networks, a mix for every 
 renderer paints alone, the encoder encodes alone what was painted before, and both render a film.
 ``.venv/bin/python benchmarks/pipeline.py``, on a machine with CUDA, prints a table and writes
 benchmarks/results/pipeline-cuda.json. ``--device cpu --sizes 64 --channel-base 2048`` tries it
-without.
+without. With ``--nvlabs`` (a checkout of NVlabs/stylegan3) its gen_video.py, which does not mix
+anything, makes an mp4 of each size too.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import peers
 import torch
 from numpy.typing import NDArray
 from render import processor, random_network
@@ -150,6 +152,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3, help="of the slower half, about")
     parser.add_argument("--repeat", type=int, default=2)
     parser.add_argument("--channel-base", type=int, default=32768)
+    parser.add_argument("--nvlabs", type=Path, help="a checkout of NVlabs/stylegan3")
     parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results")
     arguments = parser.parse_args()
 
@@ -162,6 +165,12 @@ def main() -> None:
                 case = f"{size} px, {preset}"
                 results[case] = measured(pipeline, preset, arguments.seconds, arguments.repeat)
                 print(f"{case}: {results[case]}", flush=True)
+            if arguments.nvlabs:
+                generator = peers.nvlabs_generator(arguments.nvlabs, img_resolution=size, seed=0)
+                target = Path(name) / "theirs.mp4"
+                fps = peers.gen_video_rate(arguments.nvlabs, generator.to(kind), target)
+                results[f"{size} px, gen_video.py"] = {"both_fps": round(fps, 1)}
+                print(f"{size} px, gen_video.py: {fps:.1f} fps", flush=True)
             del pipeline
             gc.collect()
     report = {

@@ -6,10 +6,12 @@ import os
 import shlex
 import signal
 import sys
+import time
 from collections import deque
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -39,9 +41,12 @@ from animix.cli.arguments import (
 from animix.cli.network_commands import NETWORK_COMMANDS
 from animix.cli.report import choose_report, clock
 from animix.errors import OptionError
-from animix.tables import count
+from animix.tables import count, share_lines
 from animix.timeline.timeline import LARGEST_SEED
 from animix.whole_file import whole_file
+
+if TYPE_CHECKING:
+    from animix.film import Film
 
 # Whatever needs torch is imported inside the commands, so that `animix --help` answers at once.
 
@@ -74,6 +79,9 @@ def render(
     device: Device = None,
     gpus: Gpus = None,
     memory: Memory = None,
+    with_profile: Annotated[
+        bool, typer.Option("--profile", help="Tell where the time went, by stage and by layer.")
+    ] = False,
     precision: Precision = None,
     settings: Settings = None,
     as_json: AsJson = False,
@@ -92,6 +100,7 @@ def render(
         from animix.rendering import encode, film_path
         from animix.timeline.reader import load_timeline
 
+        started = time.monotonic()
         timeline = load_timeline(file, parse_settings(settings))
         memory_bytes = parse_memory(memory) if memory else None
         film = open_film(
@@ -102,6 +111,7 @@ def render(
             memory_bytes=memory_bytes,
             draft=draft,
         )
+        opening = time.monotonic() - started
         chosen = None if frames is None else parse_frames(frames, film.schedule.num_frames)
         planned = film_path(timeline, chosen, draft=draft)
         target = film_target(output, planned, batch=len(files) > 1)
@@ -128,6 +138,24 @@ def render(
             elapsed_seconds=round(last.elapsed_seconds, 3),
             slowest_stage=last.slowest_stage,
             device=film.devices,
+        )
+        if with_profile:
+            tell_profile(film, chosen, {"opening": opening, **last.stage_seconds})
+
+    def tell_profile(film: Film, chosen: range | None, stages: Mapping[str, float]) -> None:
+        from animix.profile import profile
+
+        report.result(
+            "\n".join(share_lines(stages, "s")),
+            stage_seconds={name: round(seconds, 3) for name, seconds in stages.items()},
+        )
+        frames = chosen or range(film.schedule.num_frames)
+        found = profile(film, frames[len(frames) // 2])
+        report.result(
+            f"painting a frame on {found.device}, measured step by step once more, in a cell of "
+            f"{found.num_frames}:\n" + "\n".join(share_lines(found.milliseconds, "ms")),
+            frames_of_a_cell=found.num_frames,
+            step_milliseconds={name: round(ms, 4) for name, ms in found.milliseconds.items()},
         )
 
     each(files, render_one, report)
@@ -311,6 +339,8 @@ def main() -> None:
     # otherwise before torch is imported. On two cores, beside x264, a frame takes 91 ms so, 80 with
     # 10 000 turns and 86 with none; beside another busy program 260, 214 and 135.
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+    # torch's profiler tells the terminal when it starts and stops, below this level.
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")
     for ending in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
         # As an exception, so that ffmpeg ends and its half a film goes, as with Ctrl-C.
         signal.signal(ending, lambda number, _: sys.exit(128 + number))

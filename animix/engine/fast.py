@@ -12,7 +12,7 @@ from torch import Tensor
 
 from animix.engine import fast_stylegan2, fast_stylegan3
 from animix.engine.fast_stylegan2 import NUM_STREAMS
-from animix.engine.graph import Captured
+from animix.engine.graph import Captured, is_taken_apart
 from animix.engine.noise import NoiseImages
 from animix.engine.operations import Operations
 from animix.engine.plan import Plan
@@ -25,6 +25,7 @@ from animix.engine.ws import Ws
 from animix.networks.continuation import sides
 from animix.networks.extent import SQUARE, Extent
 from animix.networks.network import Network
+from animix.networks.step import step
 from animix.schedule import Row
 
 
@@ -114,20 +115,23 @@ class FastEngine:
         """
         num_rows = len(rows)
         rows = [*rows, *[rows[-1]] * (self.batch_size - num_rows)]
-        self._slots.put(rows)
+        with step("networks"):
+            self._slots.put(rows)
         mix = self._slots.mix(rows)
         shared = bool((mix == mix[0]).all())
         shared_by = self._slots.contents, mix[0].tobytes()
         if shared and shared_by != self._shared_by:
             self._share(mix[0])
             self._shared_by = shared_by
-        images = {**self._silent, **self._noise.of_rows(rows)}
+        with step("noise"):
+            images = {**self._silent, **self._noise.of_rows(rows)}
         noise = [images[name] for name in self._silent]
         key = shared, any(len(image) > 1 for image in noise)
         if key not in self._graphs:
             self._graphs[key] = Captured(self._paint_shared if shared else self._paint_mixed)
-        mix_tensor = upload(mix.astype(np.float32), self.device)
-        return self._graphs[key](self._ws.of_rows(rows), mix_tensor, *noise)[:num_rows][chosen]
+        with step("w"):
+            ws, mix_there = self._ws.of_rows(rows), upload(mix.astype(np.float32), self.device)
+        return self._graphs[key](ws, mix_there, *noise)[:num_rows][chosen]
 
     def _paint_mixed(self, ws: Tensor, mix: Tensor, *noise: Tensor) -> Tensor:
         return self._painted(ws, mix, None, noise)
@@ -138,8 +142,10 @@ class FastEngine:
     def _painted(
         self, ws: Tensor, mix: Tensor, weights: Mapping[str, Tensor] | None, noise: Sequence[Tensor]
     ) -> Tensor:
+        # Taken apart, steps must not overlap.
+        streams = () if is_taken_apart() else self._streams
         return self._synthesis.paint(
-            self.stack, ws, mix, weights, noise, self.operations, self._streams, self.extent
+            self.stack, ws, mix, weights, noise, self.operations, streams, self.extent
         )
 
     def _share(self, mix: NDArray[np.float64]) -> None:

@@ -20,6 +20,7 @@ from animix.engine.stack import Convolution, Stack
 from animix.engine.styles import Styles, mixing_shares, prepare
 from animix.networks.continuation import CONTINUED_RESOLUTION, repeated, sides
 from animix.networks.extent import SQUARE, Extent
+from animix.networks.step import step
 
 GROUPED_RESOLUTION = 256
 GROUP = 4
@@ -50,9 +51,11 @@ def paint(
 
     Weights are those that the frames share; None: they are mixed for each frame.
     """
-    styles = prepare(stack, ws, mix)
+    with step("styles"):
+        styles = prepare(stack, ws, mix)
     if weights is None:
-        weights = mixed_weights(stack, styles.shares, operations)
+        with step("mixed weights"):
+            weights = mixed_weights(stack, styles.shares, operations)
     return synthesize(stack, styles, weights, noise, operations, extent=extent, streams=streams)
 
 
@@ -198,49 +201,50 @@ def _run(
     residual: Tensor | None = None
     for n in numbers:
         conv = stack.convolutions[n]
-        following = stack.convolutions[n + 1] if n + 1 < len(stack.convolutions) else None
-        if conv.layer in skips:
-            assert raw is not None
-            residual = _skipped(skips[conv.layer], raw, weights)
-        y = convolved(conv, x, weights[conv.name][0])
-        gain = 0.5**0.5 if residual is not None and conv.kind == "plain" else 1.0
-        finish = Finish(
-            demodulation=styles.demodulation[n],
-            bias=styles.bias[n],
-            noise=batch.noise[n],
-            noise_strength=styles.noise_strength[n],
-            gain=gain * 2**0.5,
-            clamp=clamp * gain,
-            folded=conv.kind == "folded",
-        )
-        if following is not None:
-            copies = _takes_copies(following, weights)
-            shares = styles.shares[n + 1] if copies else None
-            finish = replace(finish, next_style=styles.style[n + 1], next_shares=shares)
-        if conv.kind == "up":
-            x = operations.blur_epilogue(y, finish)
-            continue
-        image = None
-        if conv.layer in rgbs:
-            m, (height, width) = rgbs[conv.layer], sides(extent, conv.resolution)
-            weight, bias = styles.rgb_weight[m], styles.rgb_bias[m]
-            finish = replace(finish, rgb_weight=weight, rgb_bias=bias, rgb_clamp=clamp)
-            whole = following is None
-            planes = len(x), 3, height, width
-            image = batch.image if whole else x.new_empty(planes, dtype=torch.float32)
-        if conv.kind == "plain":
-            keeps_raw = facts.architecture == "resnet" and following is not None
-            finish = replace(finish, keeps_raw=keeps_raw)
-            out, raw = operations.epilogue(y, finish, picture, residual, image)
-            residual = None
-        else:
-            out, _ = operations.epilogue(y, finish, None, None, None)
-        x = x if out is None else out
-        picture = picture if image is None else image
-        if conv.resolution == CONTINUED_RESOLUTION and conv.kind == "plain" and following:
-            x = _continued(x, extent)
-            raw = None if raw is None else _continued(raw, extent)
-            picture = None if picture is None else repeated(picture, extent)
+        with step(conv.name):
+            following = stack.convolutions[n + 1] if n + 1 < len(stack.convolutions) else None
+            if conv.layer in skips:
+                assert raw is not None
+                residual = _skipped(skips[conv.layer], raw, weights)
+            y = convolved(conv, x, weights[conv.name][0])
+            gain = 0.5**0.5 if residual is not None and conv.kind == "plain" else 1.0
+            finish = Finish(
+                demodulation=styles.demodulation[n],
+                bias=styles.bias[n],
+                noise=batch.noise[n],
+                noise_strength=styles.noise_strength[n],
+                gain=gain * 2**0.5,
+                clamp=clamp * gain,
+                folded=conv.kind == "folded",
+            )
+            if following is not None:
+                copies = _takes_copies(following, weights)
+                shares = styles.shares[n + 1] if copies else None
+                finish = replace(finish, next_style=styles.style[n + 1], next_shares=shares)
+            if conv.kind == "up":
+                x = operations.blur_epilogue(y, finish)
+                continue
+            image = None
+            if conv.layer in rgbs:
+                m, (height, width) = rgbs[conv.layer], sides(extent, conv.resolution)
+                weight, bias = styles.rgb_weight[m], styles.rgb_bias[m]
+                finish = replace(finish, rgb_weight=weight, rgb_bias=bias, rgb_clamp=clamp)
+                whole = following is None
+                planes = len(x), 3, height, width
+                image = batch.image if whole else x.new_empty(planes, dtype=torch.float32)
+            if conv.kind == "plain":
+                keeps_raw = facts.architecture == "resnet" and following is not None
+                finish = replace(finish, keeps_raw=keeps_raw)
+                out, raw = operations.epilogue(y, finish, picture, residual, image)
+                residual = None
+            else:
+                out, _ = operations.epilogue(y, finish, None, None, None)
+            x = x if out is None else out
+            picture = picture if image is None else image
+            if conv.resolution == CONTINUED_RESOLUTION and conv.kind == "plain" and following:
+                x = _continued(x, extent)
+                raw = None if raw is None else _continued(raw, extent)
+                picture = None if picture is None else repeated(picture, extent)
     return replace(batch, x=x, raw=raw, picture=picture)
 
 

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from animix.engine import twins
 from animix.engine.framewise_stylegan2 import MixedWeights, synthesize_frame
+from animix.engine.graph import is_taken_apart
 from animix.engine.noise import NoiseImages
 from animix.engine.operations import Operations
 from animix.engine.plan import Plan
@@ -28,6 +29,7 @@ from animix.engine.transfer import upload
 from animix.engine.ws import Ws
 from animix.interruption import uninterrupted
 from animix.networks.network import Network
+from animix.networks.step import step
 from animix.networks.stylegan2 import resample_filter
 from animix.schedule import Row
 
@@ -76,11 +78,15 @@ class FramewiseEngine:
     def pictures(self, rows: Sequence[Row], chosen: slice = slice(None)) -> Tensor:
         """The chosen pictures of a cell's rows: [N, 3, h, w] float32, nominally in [-1, 1]."""
         frames = range(len(rows))[chosen]
-        self._slots.put(rows[chosen])
+        with step("networks"):
+            self._slots.put(rows[chosen])
         # Fewer rows, at the end of a film, are filled up: how many there are decides last bits.
         whole = [*rows, *[rows[-1]] * (self.batch_size - len(rows))]
         mix = upload(self._slots.mix(whole).astype(np.float32), self.device)
-        styles = prepare(self.stack, self._ws.of_rows(whole), mix)
+        with step("w"):
+            ws = self._ws.of_rows(whole)
+        with step("styles"):
+            styles = prepare(self.stack, ws, mix)
 
         def paint(frame: int) -> Tensor:
             return self._picture(rows[frame], styles.of_frames(slice(frame, frame + 1)))
@@ -88,7 +94,7 @@ class FramewiseEngine:
         return torch.cat(self._side_by_side(paint, frames))
 
     def _side_by_side(self, paint: Callable[[int], Tensor], frames: range) -> list[Tensor]:
-        if self._pool is None:
+        if self._pool is None or is_taken_apart():
             return [paint(frame) for frame in frames]
         pictures: list[Tensor] = []
         for first in range(0, len(frames), self.plan.num_threads):
@@ -101,11 +107,13 @@ class FramewiseEngine:
     def _picture(self, row: Row, styles: Styles) -> Tensor:
         stack, contents = self.stack, self._slots.contents
         shares = styles.shares[:, 0].tolist()
-        weights = {
-            conv.name: self._mixed.of(conv, shares[place], contents)
-            for place, conv in enumerate((*stack.convolutions, *stack.skips))
-        }
-        noise = self._noise.of_rows([row])
+        with step("mixed weights"):
+            weights = {
+                conv.name: self._mixed.of(conv, shares[place], contents)
+                for place, conv in enumerate((*stack.convolutions, *stack.skips))
+            }
+        with step("noise"):
+            noise = self._noise.of_rows([row])
         return synthesize_frame(stack, styles, weights, noise, self._blur, self.plan.dtype)
 
 

@@ -15,6 +15,7 @@ from torch.nn.functional import conv2d, conv_transpose2d, leaky_relu
 
 from animix.engine.stack import Convolution, Stack
 from animix.engine.styles import Styles
+from animix.networks.step import step
 from animix.networks.stylegan2 import MEMORY_FORMAT, blurred, upsampled
 
 
@@ -87,33 +88,34 @@ def synthesize_frame(
     picture: Tensor | None = None
     residual: Tensor | None = None
     for n, conv in enumerate(stack.convolutions):
-        if conv.layer in skips:
-            small = conv2d(x, _as_kernel(weights[skips[conv.layer].name]))
-            residual = upsampled(small, blur_there)
-        modulation = (styles.style, demodulation) if weight_is_smaller(conv) else lowered
-        x = _styled_convolution(
-            conv,
-            x,
-            weights[conv.name],
-            modulation[0][n, 0, : conv.in_channels],
-            modulation[1][n, 0, : conv.out_channels],
-            biases[n, 0, : conv.out_channels],
-            blur_there,
-        )
-        if conv.name in noise:
-            x.add_(noise[conv.name] * strengths[n])
-        x = leaky_relu(x, 0.2, inplace=True)
-        if facts.conv_clamp is not None:
-            x.clamp_(-facts.conv_clamp * gains[n], facts.conv_clamp * gains[n])
-        if conv.kind == "up":
-            continue
-        if residual is not None:
-            x, residual = x.add_(residual), None
-        if conv.layer in rgbs:
-            coloured = _coloured(x, styles, rgbs[conv.layer])
+        with step(conv.name):
+            if conv.layer in skips:
+                small = conv2d(x, _as_kernel(weights[skips[conv.layer].name]))
+                residual = upsampled(small, blur_there)
+            modulation = (styles.style, demodulation) if weight_is_smaller(conv) else lowered
+            x = _styled_convolution(
+                conv,
+                x,
+                weights[conv.name],
+                modulation[0][n, 0, : conv.in_channels],
+                modulation[1][n, 0, : conv.out_channels],
+                biases[n, 0, : conv.out_channels],
+                blur_there,
+            )
+            if conv.name in noise:
+                x.add_(noise[conv.name] * strengths[n])
+            x = leaky_relu(x, 0.2, inplace=True)
             if facts.conv_clamp is not None:
-                coloured.clamp_(-facts.conv_clamp, facts.conv_clamp)
-            picture = coloured if picture is None else upsampled(picture, blur).add_(coloured)
+                x.clamp_(-facts.conv_clamp * gains[n], facts.conv_clamp * gains[n])
+            if conv.kind == "up":
+                continue
+            if residual is not None:
+                x, residual = x.add_(residual), None
+            if conv.layer in rgbs:
+                coloured = _coloured(x, styles, rgbs[conv.layer])
+                if facts.conv_clamp is not None:
+                    coloured.clamp_(-facts.conv_clamp, facts.conv_clamp)
+                picture = coloured if picture is None else upsampled(picture, blur).add_(coloured)
     assert picture is not None
     return picture
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 
 import torch
 from torch import Tensor
@@ -12,6 +14,24 @@ from animix.engine.transfer import new_stream
 
 _CAPTURING = threading.Lock()
 """torch empties every device's cache before it captures, and none may be captured on meanwhile."""
+
+
+_TAKEN_APART: ContextVar[bool] = ContextVar("taken_apart", default=False)
+
+
+@contextlib.contextmanager
+def taken_apart() -> Iterator[None]:
+    """Paint step by step, without graphs, streams and threads, so that each can be measured."""
+    token = _TAKEN_APART.set(True)
+    try:
+        yield
+    finally:
+        _TAKEN_APART.reset(token)
+
+
+def is_taken_apart() -> bool:
+    """Whether what is painted now is measured step by step."""
+    return _TAKEN_APART.get()
 
 
 class Captured:
@@ -31,7 +51,7 @@ class Captured:
 
     def __call__(self, *inputs: Tensor) -> Tensor:
         """The function's result for these inputs."""
-        if inputs[0].device.type != "cuda":
+        if inputs[0].device.type != "cuda" or is_taken_apart():
             return self.function(*inputs)
         if self._graph is None:
             with _CAPTURING:

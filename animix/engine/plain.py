@@ -17,6 +17,7 @@ from animix.engine.ws import Ws
 from animix.networks.blend import mix_buffers, mix_tensors
 from animix.networks.extent import SQUARE, Extent
 from animix.networks.network import Network
+from animix.networks.step import step
 from animix.schedule import Row
 
 
@@ -65,7 +66,10 @@ class PlainEngine:
 
     def _picture(self, row: Row) -> Tensor:
         used = np.flatnonzero((row.mix != 0).any(axis=0)).tolist()
-        mixed = mix_tensors(self.shelf.take(used), row.mix[:, used], self._buffers)
+        with step("networks"):
+            networks = self.shelf.take(used)
+        with step("mixed weights"):
+            mixed = mix_tensors(networks, row.mix[:, used], self._buffers)
         network = self._network.with_tensors({**mixed, **self._noise_images(row)})
         return network.synthesis(
             self._ws.of_rows([row]),

@@ -17,6 +17,7 @@ from animix.networks.extent import SQUARE, Extent
 from animix.networks.facts import NetworkFacts
 from animix.networks.lowpass import lowpass
 from animix.networks.mapping import fully_connected
+from animix.networks.step import step
 from animix.networks.stylegan3_plan import FilterPlan, LayerPlan, Signal
 
 AT_A_TIME = 1 << 22
@@ -43,13 +44,17 @@ def synthesize(
     """
     plan = facts.plan
     assert plan is not None, "the layout gives every StyleGAN3 network a plan"
-    x = fourier_features(tensors, plan.input, ws[:, 0], extent)
+    with step("input"):
+        x = fourier_features(tensors, plan.input, ws[:, 0], extent)
     if watch is not None:
         watch("input", x)
     for index, (layer, planned) in enumerate(zip(facts.layers[1:], plan.layers, strict=True)):
         coloured = index == len(plan.layers) - 1
         w, clamp = ws[:, 1 + index], facts.conv_clamp
-        x = synthesis_layer(tensors, layer.name, planned, x, w, clamp, extent, coloured=coloured)
+        with step(layer.name):
+            x = synthesis_layer(
+                tensors, layer.name, planned, x, w, clamp, extent, coloured=coloured
+            )
         if watch is not None:
             watch(layer.name, x)
     return (x * plan.output_scale).contiguous()
