@@ -74,6 +74,8 @@ class Captured:
             self.function(*self._inputs)
         torch.cuda.current_stream().wait_stream(stream)
         self._graph = torch.cuda.CUDAGraph()
-        # Other threads may read networks into pinned memory meanwhile.
-        with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
+        # Torch's own stream for this is on the device that was captured on first. Other threads may
+        # read networks into pinned memory meanwhile.
+        mode = "thread_local"
+        with torch.cuda.graph(self._graph, stream=stream, capture_error_mode=mode):
             self._result = self.function(*self._inputs)
