@@ -22,10 +22,8 @@ import numpy as np
 import peers
 import torch
 from render import random_network
-from torch import nn
 
 import animix
-from animix.checkpoints.load import load_network
 from animix.engine.device import choose_device
 from animix.engine.fast import FastEngine
 from animix.engine.plain import PlainEngine
@@ -79,18 +77,6 @@ def relative_error(film: Film, frames: Sequence[int]) -> float:
     for index in frames:
         found, expected = film.canvas(index).double(), plain.canvas(index).double()
         errors.append(float((found - expected).norm() / expected.norm()))
-    return statistics.mean(errors)
-
-
-def nvlabs_error(film: Film, frames: Sequence[int], generator: nn.Module) -> float:
-    """What NVlabs' own 16 bits err by, on average, on the same frames of the same blends."""
-    networks = [load_network(file).to(film.engine.device) for file in film.engine.shelf.files]
-    errors = []
-    for index in frames:
-        row = film.schedule.row(index)
-        mixed = animix.blend(networks, row.mix)
-        generator.load_state_dict(dict(mixed.tensors), strict=False)
-        errors.append(peers.nvlabs_fp16_error(generator, film.engine.ws(row)[None]))
     return statistics.mean(errors)
 
 
@@ -170,8 +156,6 @@ def compared(
         found["time over an H100's floor"] = 1 / ours["fps"] / FLOOR_SECONDS[size]
     for case, rate in rates.items():
         found[f"speed over {case}"] = ours["fps"] / rate
-    if "nvlabs_error" in ours:
-        found["error over NVlabs' own in 16 bits"] = ours["relative_error"] / ours["nvlabs_error"]
     return {name: float(f"{value:.3g}") for name, value in found.items()}
 
 
@@ -212,12 +196,6 @@ def main() -> None:
                     "memory_gib": round(torch.cuda.max_memory_reserved(device) / 2**30, 2),
                     "relative_error": float(f"{relative_error(film, probes):.3g}"),
                 }
-                if arguments.nvlabs:
-                    generator = peers.nvlabs_generator(
-                        arguments.nvlabs, img_resolution=size, seed=0
-                    )
-                    error = nvlabs_error(film, probes, generator.cuda())
-                    results[f"{size} px, {case}"]["nvlabs_error"] = float(f"{error:.3g}")
                 print(f"{size} px, {case}: {results[f'{size} px, {case}']}", flush=True)
                 del film
             rates = measure_peers(size, arguments.nvlabs, arguments.rosinality)

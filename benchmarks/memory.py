@@ -9,8 +9,9 @@ CUDA, prints a table and writes benchmarks/results/memory-cuda.json.
 from __future__ import annotations
 
 import argparse
-import gc
 import json
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -19,10 +20,9 @@ import torch
 from engine import write_networks
 
 import animix
-from animix.engine.device import choose_device, memory_of
+from animix.engine.device import memory_of
 from animix.engine.fast import FastEngine
 from animix.engine.memory import CONTEXT_BYTES, bytes_needed
-from animix.errors import AnimixError
 from animix.film import open_film
 from animix.timeline.reader import load_timeline
 
@@ -43,16 +43,26 @@ OVERLAYS = {
 }
 
 
-def measure(
-    folder: Path, size: int, case: str, memory: int | None, noise: str, frames: int
-) -> dict[str, object]:
+CASES = (
+    ("2 networks", None, "fixed", 960),
+    ("2 networks", 6, "fixed", 960),
+    ("a slide through 40", 8, "fixed", 960),
+    ("one of 40 snapshots", None, "fixed", 960),
+    ("2 networks", None, "fixed", 10),
+    ("2 networks", None, "fixed", 10_000),
+    ("2 networks", 3, "fixed", 960),
+    ("2 networks", None, "random", 960),
+    ("a slide through 40", None, "fixed", 960),
+)
+"""Overlay, gigabytes allowed, noise and frames."""
+
+
+def measure(folder: Path, size: int, number: int) -> dict[str, object]:
     """What a film takes at its worst moment, and what was planned."""
+    case, gigabytes, noise, frames = CASES[number]
+    memory = None if gigabytes is None else gigabytes * 10**9
     text = TIMELINE.format(size=size, frames=frames, overlay=OVERLAYS[case], noise=noise)
     (folder / "reel.yaml").write_text(text)
-    gc.collect()
-    torch.cuda.empty_cache()
-    torch.cuda.set_per_process_memory_fraction(1.0)
-    torch.cuda.reset_peak_memory_stats()
     film = open_film(load_timeline(folder / "reel.yaml"), device="cuda", memory_bytes=memory)
     engine = film.engine
     assert isinstance(engine, FastEngine)
@@ -66,6 +76,7 @@ def measure(
         engine.home, engine.plan.num_slots, engine.batch_size, torch.float16, film.canvas_size
     )
     return {
+        "device": torch.cuda.get_device_name(),
         "allowed_gb": round((memory or memory_of(engine.device)) / 1e9, 2),
         "frames_of_a_cell": engine.batch_size,
         "slots": engine.plan.num_slots,
@@ -76,12 +87,25 @@ def measure(
     }
 
 
+def measured_apart(folder: Path, size: int, number: int) -> dict[str, object]:
+    """The same in a process of its own: libraries keep what they took for other films."""
+    command = [sys.executable, __file__, "--one", str(folder), str(size), str(number)]
+    told = subprocess.run(command, capture_output=True, text=True)
+    lines = (told.stdout if told.returncode == 0 else told.stderr).strip().splitlines()
+    return dict(json.loads(lines[-1])) if told.returncode == 0 else {"error": lines[-1]}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sizes", type=int, nargs="+", default=[256, 512, 1024])
+    parser.add_argument("--cases", type=int, default=len(CASES), help="how many, from the first")
     parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results")
+    parser.add_argument("--one", nargs=3, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    device = choose_device("cuda")
+    if arguments.one:
+        folder, size, number = arguments.one
+        print(json.dumps(measure(Path(folder), int(size), int(number))))
+        return
     results: dict[str, dict[str, object]] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -91,26 +115,12 @@ def main() -> None:
                 link = folder / f"run-{number:02}.safetensors"
                 link.unlink(missing_ok=True)
                 link.symlink_to(f"n{1 + number % 4}-{size}.safetensors")
-            for case, memory, noise, frames in (
-                ("2 networks", None, "fixed", 960),
-                ("2 networks", None, "fixed", 10),
-                ("2 networks", None, "fixed", 10_000),
-                ("2 networks", 6 * 10**9, "fixed", 960),
-                ("2 networks", 3 * 10**9, "fixed", 960),
-                ("2 networks", None, "random", 960),
-                ("one of 40 snapshots", None, "fixed", 960),
-                ("a slide through 40", None, "fixed", 960),
-                ("a slide through 40", 8 * 10**9, "fixed", 960),
-            ):
-                limit = f"{memory / 1e9:g} GB" if memory else "no limit"
+            for number, (case, gigabytes, noise, frames) in enumerate(CASES[: arguments.cases]):
+                limit = f"{gigabytes} GB" if gigabytes else "no limit"
                 key = f"{size} px, {case}, {frames} frames, noise {noise}, {limit}"
-                try:
-                    results[key] = measure(folder, size, case, memory, noise, frames)
-                except AnimixError as error:
-                    results[key] = {"error": str(error)}
+                results[key] = measured_apart(folder, size, number)
                 print(f"{key}: {results[key]}", flush=True)
     report = {
-        "device": torch.cuda.get_device_name(device),
         "torch": torch.__version__,
         "animix": animix.__version__,
         "beside_tensors_gb": CONTEXT_BYTES / 1e9,
