@@ -275,11 +275,11 @@ def test_cells_of_larger_pictures_have_fewer_frames(tmp_path):
 def test_a_network_without_a_fast_path_says_so(tmp_path):
     write_networks(tmp_path, channels=12)
     network = load_network(tmp_path / "faces.safetensors")
-    assert "12 channels" in why_plain(network, (9, 0), has_triton=True)
+    assert "12 channels" in why_plain(network, (9, 0), triton_version=(3, 4))
     write_networks(tmp_path)
     network = load_network(tmp_path / "faces.safetensors")
-    assert why_plain(network, (9, 0), has_triton=True) is None
-    assert why_plain(network, (9, 0), Extent(16, 4), has_triton=True) is None
-    assert "2^31" in why_plain(network, (9, 0), Extent(1 << 14, 1 << 12), has_triton=True)
-    assert "Triton" in why_plain(network, (9, 0), has_triton=False)
-    assert "7.0" in why_plain(network, (6, 1), has_triton=True)
+    assert why_plain(network, (9, 0), triton_version=(3, 4)) is None
+    assert why_plain(network, (9, 0), Extent(16, 4), triton_version=(3, 4)) is None
+    assert "2^31" in why_plain(network, (9, 0), Extent(1 << 14, 1 << 12), triton_version=(3, 4))
+    assert "Triton" in why_plain(network, (9, 0), triton_version=None)
+    assert "7.0" in why_plain(network, (6, 1), triton_version=(3, 4))

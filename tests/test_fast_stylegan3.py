@@ -155,9 +155,9 @@ def test_the_kernels_paint_whole_pictures(kind):
 
 
 def test_a_network_without_a_fast_path_says_so():
-    assert why_plain(network_of(*tiny_stylegan3()), (9, 0), has_triton=True) is None
+    assert why_plain(network_of(*tiny_stylegan3()), (9, 0), triton_version=(3, 4)) is None
     network = network_of(*tiny_stylegan3(filter_size=12))
-    assert "24 taps" in why_plain(network, (9, 0), has_triton=True)
+    assert "24 taps" in why_plain(network, (9, 0), triton_version=(3, 4))
     odd = {"img_resolution": 64, "num_layers": 2, "num_critical": 0, "margin_size": 10}
     network = network_of(*tiny_stylegan3(**odd))
-    assert "last layer" in why_plain(network, (9, 0), has_triton=True)
+    assert "last layer" in why_plain(network, (9, 0), triton_version=(3, 4))

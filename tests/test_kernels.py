@@ -12,6 +12,7 @@ from animix.engine import twins
 from animix.engine.finish import Finish
 from animix.engine.resampling import make_resampling
 from animix.engine.stack import BLOCK
+from animix.networks.extent import SQUARE, Extent
 from animix.networks.stylegan3 import layer_filters
 from animix.networks.stylegan3_plan import Specification, make_plan
 
@@ -143,47 +144,57 @@ def test_what_is_not_a_number_is_not_clamped_away():
     assert image[0, :, 1, 2].isnan().all() and image.isnan().sum() == 3
 
 
+HIGH, WIDE = Extent(rows=9), Extent(columns=7)
+
 LAYERS = {
-    "up 2, down 2": ({"img_resolution": 16}, 0, 0.7),
-    "without a clamp": ({"img_resolution": 16}, 3, None),
-    "radial, up 4": ({"img_resolution": 32, "use_radial_filters": True}, 2, 0.7),
-    "two tiles across": ({"img_resolution": 64, "filter_size": 2}, 3, 0.7),
-    "1×1 kernel": ({"img_resolution": 16, "conv_kernel": 1}, 0, 0.7),
-    "no filters": ({"img_resolution": 16, "lrelu_upsampling": 1}, 0, 0.7),
-    "up alone": ({"img_resolution": 32, "lrelu_upsampling": 1}, 2, None),
-    "up 8, down 4": ({"img_resolution": 32, "lrelu_upsampling": 4, "filter_size": 3}, 2, 0.7),
-}
-"""What a network is constructed with, the number of its layer, and the clamp."""
+    "up 2, down 2": ({"img_resolution": 16}, 0, 0.7, SQUARE),
+    "without a clamp": ({"img_resolution": 16}, 3, None, SQUARE),
+    "radial, up 4": ({"img_resolution": 32, "use_radial_filters": True}, 2, 0.7, SQUARE),
+    "two tiles across": ({"img_resolution": 64, "filter_size": 2}, 3, 0.7, SQUARE),
+    "1×1 kernel": ({"img_resolution": 16, "conv_kernel": 1}, 0, 0.7, SQUARE),
+    "no filters": ({"img_resolution": 16, "lrelu_upsampling": 1}, 0, 0.7, SQUARE),
+    "up alone": ({"img_resolution": 32, "lrelu_upsampling": 1}, 2, None, SQUARE),
+    "up 8, down 4": (
+        {"img_resolution": 32, "lrelu_upsampling": 4, "filter_size": 3}, 2, 0.7, SQUARE
+    ),
+    "high": ({"img_resolution": 16}, 2, 0.7, HIGH),
+    "high, radial": ({"img_resolution": 16, "use_radial_filters": True}, 1, 0.7, HIGH),
+    "wide, two tiles across": ({"img_resolution": 32}, 3, 0.7, WIDE),
+    "both": ({"img_resolution": 16, "conv_kernel": 1}, 0, None, Extent(5, 10)),
+}  # fmt: skip
+"""What a network is constructed with, the number of its layer, the clamp and the extent."""
 
 
-@pytest.mark.parametrize(("settings", "number", "clamp"), LAYERS.values(), ids=LAYERS.keys())
-def test_filters_are_their_twins(settings, number, clamp):
+@pytest.mark.parametrize(
+    ("settings", "number", "clamp", "extent"), LAYERS.values(), ids=LAYERS.keys()
+)
+def test_filters_are_their_twins(settings, number, clamp, extent):
     # TensorFloat-32 is what a GPU makes of products of 32 bits: there 16 bits are compared.
     dtype, tolerance = (torch.float16, 2e-3) if DEVICE.type == "cuda" else (torch.float32, 2e-4)
     plan = make_plan(Specification(num_layers=4, num_critical=1, margin_size=2, **settings))
     source = plan.layers[number - 1].output if number else plan.input
     layer = plan.layers[number]
-    size = source.size + layer.kernel - 1
+    height, width = (side + layer.kernel - 1 for side in source.sides(extent))
     filters = layer_filters({"synthesis.input.freqs": normal(1)}, "L", layer)
     resampling = make_resampling(layer, *filters, dtype, DEVICE)
-    y = normal(1, size, size, 24).to(dtype)
+    y = normal(1, height, width, 24).to(dtype)
     rows = [normal(1, 40, seed=seed) for seed in (1, 2, 3)]
     for row in rows:
         row[:, 24:] = torch.nan
-    found = kernels.filtered(y, resampling, *rows, clamp)
-    expected = twins.filtered(y, resampling, *rows, clamp)
-    assert found.shape == (1, layer.output.size, layer.output.size, 24)
+    found = kernels.filtered(y, resampling, *rows, clamp, extent)
+    expected = twins.filtered(y, resampling, *rows, clamp, extent)
+    assert found.shape == (1, *layer.output.sides(extent), 24)
     error = (found.float() - expected.float()).norm() / expected.float().norm()
     assert error < tolerance
 
 
 @pytest.mark.parametrize("clamp", [None, 0.7])
-@pytest.mark.parametrize(("size", "channels"), [(7, 8), (70, 24)])
-def test_colours_are_their_twins(size, channels, clamp):
-    x, bias = normal(2, size, size, channels), normal(2, 3, seed=2)
+@pytest.mark.parametrize(("sides", "channels"), [((7, 7), 8), ((70, 40), 24)])
+def test_colours_are_their_twins(sides, channels, clamp):
+    x, bias = normal(2, *sides, channels), normal(2, 3, seed=2)
     weight = normal(2, 3, WIDEST + channels, seed=1)
     weight[..., channels:] = torch.nan
-    images = [torch.full((2, 3, size, size), torch.nan, device=DEVICE) for _ in range(2)]
+    images = [torch.full((2, 3, *sides), torch.nan, device=DEVICE) for _ in range(2)]
     kernels.colours(x, weight, bias, clamp, 0.25, images[0])
     twins.colours(x, weight, bias, clamp, 0.25, images[1])
     assert_close(*images)

@@ -8,19 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 from torch.nn.functional import conv2d, linear, pad
 
 from animix.engine.operations import Operations
-from animix.engine.stylegan3_stack import Convolution, Stylegan3Stack
+from animix.engine.stylegan3_stack import Stylegan3Stack
 from animix.networks.extent import SQUARE, Extent
 from animix.networks.stylegan3 import waves
 
 GROUP_NUMBERS = 1 << 26
 """Numbers of a layer's input in the frames that run together: more fill no device better."""
+
+CELL_FRAMES = 32
+"""Square ones. A smaller cell is small for the sake of memory, and so are its groups."""
 
 Weights = Mapping[str, Tensor]
 """By layer, [1 or B, *weight_shape]."""
@@ -52,14 +55,14 @@ def paint(
     streams: Sequence[torch.cuda.Stream] = (),
     extent: Extent = SQUARE,
 ) -> Tensor:
-    """The pictures [B, 3, R, R] of ws [B, num_ws, w_dim] under a mix [B, L, K].
+    """The pictures [B, 3, H, W] of ws [B, num_ws, w_dim] under a mix [B, L, K].
 
     Weights are those that the frames share; None: they are mixed for each frame.
     """
-    assert extent == SQUARE, "make_engine gives others to the plain path"
     if weights is None:
         weights = shared_weights(stack, mix, operations)
-    return synthesize(stack, prepare(stack, ws, mix), weights, operations, streams)
+    styles = prepare(stack, ws, mix)
+    return synthesize(stack, styles, weights, operations, extent=extent, streams=streams)
 
 
 def shared_weights(stack: Stylegan3Stack, mix: Tensor, operations: Operations) -> Weights:
@@ -118,20 +121,23 @@ def synthesize(
     styles: Styles,
     weights: Weights,
     operations: Operations,
+    *,
+    extent: Extent = SQUARE,
     streams: Sequence[torch.cuda.Stream] = (),
 ) -> Tensor:
-    """The pictures [B, 3, R, R] of B frames' styles, nominally in [-1, 1].
+    """The pictures [B, 3, H, W] of B frames' styles, nominally in [-1, 1].
 
     Layers with small pictures run all frames at once, the larger the fewer; where each frame has
     weights of its own and they are more than a product, it runs alone. The first such parts are
     dealt out to ``streams``.
     """
-    features = waves(stack.waves, stack.plan.input, styles.turn[0]).to(stack.dtype)
+    features = waves(stack.waves, stack.plan.input, styles.turn[0], extent).to(stack.dtype)
     mixing = stack.convolutions[0]
     x = convolved(pad(features, (0, mixing.filling)), weights[mixing.name])
     x = (x * styles.style[0, :, None, None, : x.shape[3]]).to(stack.dtype)
-    image = torch.empty(len(x), 3, stack.img_resolution, stack.img_resolution, device=x.device)
-    _run(stack, Batch(styles, weights, image, x), 0, operations, streams)
+    image = torch.empty(len(x), 3, *extent.sides(stack.img_resolution), device=x.device)
+    most = group_numbers(len(x), extent)
+    _run(stack, Batch(styles, weights, image, x, extent, most), 0, operations, streams)
     return image
 
 
@@ -142,13 +148,17 @@ class Batch:
     styles: Styles
     weights: Weights
     image: Tensor
-    """[B, 3, R, R], where the pictures go."""
+    """[B, 3, H, W], where the pictures go."""
     x: Tensor
-    """[B, r, r, I]: the next convolution's input."""
+    """[B, h, w, I]: the next convolution's input."""
+    extent: Extent
+    most_numbers: int
+    """Of ``x`` in the frames that run together."""
 
     def of_frames(self, frames: slice) -> Batch:
         """Some of the frames."""
-        return Batch(
+        return replace(
+            self,
             styles=self.styles.of_frames(frames),
             weights={
                 name: weight if len(weight) == 1 else weight[frames]
@@ -170,14 +180,15 @@ def _run(
     styles, weights, x, clamp = batch.styles, batch.weights, batch.x, stack.facts.conv_clamp
     for n in range(first, len(stack.resamplings)):
         conv = stack.convolutions[n + 1]
-        group = _group(x, conv, weights[conv.name])
+        alone = conv.kernel > 1 and len(weights[conv.name]) > 1
+        group = 1 if alone else group_of(len(x), x[0].numel(), batch.most_numbers)
         if group < len(x):
-            from_here = Batch(styles, weights, batch.image, x)
-            _run_apart(stack, from_here, n, group, operations, streams)
+            _run_apart(stack, replace(batch, x=x), n, group, operations, streams)
             return
         y = convolved(x, weights[conv.name])
+        gain, bias, next_style = styles.gain[n], styles.bias[n], styles.style[n + 1]
         x = operations.filtered(
-            y, stack.resamplings[n], styles.gain[n], styles.bias[n], styles.style[n + 1], clamp
+            y, stack.resamplings[n], gain, bias, next_style, clamp, batch.extent
         )
     scale = stack.plan.output_scale
     weight, bias = styles.colour_weight[0], styles.colour_bias[0]
@@ -203,12 +214,15 @@ def _run_apart(
         torch.cuda.current_stream(batch.x.device).wait_stream(stream)
 
 
-def _group(x: Tensor, conv: Convolution, weight: Tensor) -> int:
-    """Frames that run together through a convolution and all that follows."""
-    if conv.kernel > 1 and len(weight) > 1:
-        return 1
-    group = len(x)
-    while group > 1 and group * x[0].numel() > GROUP_NUMBERS:
+def group_numbers(batch_size: int, extent: Extent) -> int:
+    """Numbers that groups of a cell's frames have at most."""
+    return int(GROUP_NUMBERS * min(batch_size * extent.area / CELL_FRAMES, 1))
+
+
+def group_of(num_frames: int, numbers: int, most: int) -> int:
+    """Frames with so many numbers each that run together through a layer and all that follow."""
+    group = num_frames
+    while group > 1 and group * numbers > most:
         group = -(-group // 2)
     return group
 

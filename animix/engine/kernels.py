@@ -17,6 +17,7 @@ from animix.engine.finish import UNCLAMPED, Finish
 from animix.engine.resampling import FINE_WIDTH, OUT_WIDTH, Resampling
 from animix.engine.stack import BLOCK
 from animix.engine.transfer import upload
+from animix.networks.extent import Extent
 
 
 def mix_kernels(stack: Tensor, shares: Tensor, row_of_block: Tensor) -> Tensor:
@@ -116,20 +117,22 @@ def filtered(
     bias: Tensor,
     next_style: Tensor,
     clamp: float | None,
+    extent: Extent,
 ) -> Tensor:
     """As ``Operations.filtered`` promises."""
-    plan, (batch, in_size, _, channels) = resampling.plan, y.shape
-    size, tile = plan.output.size, resampling.tile
-    out = y.new_empty(batch, size, size, channels)
-    across = triton.cdiv(size, tile.out_columns)
+    plan, tile, (batch, height, width, channels) = resampling.plan, resampling.tile, y.shape
+    out_height, out_width = plan.output.sides(extent)
+    out = y.new_empty(batch, out_height, out_width, channels)
+    across = triton.cdiv(out_width, tile.out_columns)
     beside = triton.cdiv(channels, FILTERED_CHANNELS) * batch
     rows = FILTERED_ROWS[-1]
     for rows in FILTERED_ROWS:
-        if across * beside * triton.cdiv(size, rows) >= FILTERED_PROGRAMS:
+        if across * beside * triton.cdiv(out_height, rows) >= FILTERED_PROGRAMS:
             break
-    stylegan3_programs.filtered_program[(across, triton.cdiv(size, rows), beside)](
+    stylegan3_programs.filtered_program[(across, triton.cdiv(out_height, rows), beside)](
         y, gain, bias, next_style, out, resampling.across_up, resampling.across_down,
-        resampling.up_taps, resampling.down_taps, in_size, size, resampling.first, gain.stride(0),
+        resampling.up_taps, resampling.down_taps, height, width, out_height, out_width,
+        resampling.first, gain.stride(0),
         C=channels, CHANNELS=FILTERED_CHANNELS, IN_WIDTH=tile.in_width, FINE_WIDTH=FINE_WIDTH,
         OUT_WIDTH=OUT_WIDTH, COLUMNS=tile.out_columns, ROWS=rows,
         UP=plan.up.factor, DOWN=plan.down.factor, UP_STEPS=resampling.up_steps,
@@ -144,11 +147,11 @@ def colours(
     x: Tensor, weight: Tensor, bias: Tensor, clamp: float | None, scale: float, image: Tensor
 ) -> None:
     """As ``Operations.colours`` promises."""
-    batch, size, _, channels = x.shape
-    width = triton.next_power_of_2(channels)
-    pixels = max(4096 // width, 4)
-    stylegan3_programs.colours_program[(triton.cdiv(size * size, pixels), batch)](
-        x, weight, bias, image, size * size, weight.stride(1), scale, C=channels, WIDTH=width,
+    batch, height, width, channels = x.shape
+    filled = triton.next_power_of_2(channels)
+    pixels = max(4096 // filled, 4)
+    stylegan3_programs.colours_program[(triton.cdiv(height * width, pixels), batch)](
+        x, weight, bias, image, height * width, weight.stride(1), scale, C=channels, FILLED=filled,
         PIXELS=pixels, CLAMP=UNCLAMPED if clamp is None else clamp, num_warps=4,
     )  # fmt: skip
 

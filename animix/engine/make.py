@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
@@ -20,6 +21,7 @@ from animix.engine.plan import make_framewise_plan, make_plan
 from animix.engine.precision import choose_precision, speeds_up_bfloat16
 from animix.engine.resampling import why_not
 from animix.engine.shelf import Shelf
+from animix.engine.stylegan3_stack import filled
 from animix.networks.continuation import sides
 from animix.networks.extent import SQUARE, Extent
 from animix.networks.facts import NetworkFacts
@@ -30,6 +32,10 @@ from animix.schedule import Row, Schedule
 
 MOST_NUMBERS = 2**31 - 1
 """Of a frame at any layer: the kernels count them in 32 bits."""
+
+STYLEGAN3_TRITON = (3, 4)
+"""Its kernels hold rows in tuples, which 3.2 has not, and which 3.3 compiles for compute
+capabilities 8.0 to 10.0 alone. Tried by compiling them, with 3.4 and 3.9 down to 7.0."""
 
 
 class Engine(Protocol):
@@ -75,8 +81,7 @@ def make_engine(
         reason: str | None = "precision is float32"
         if dtype != torch.float32:
             capability = torch.cuda.get_device_capability(device)
-            has_triton = importlib.util.find_spec("triton") is not None
-            reason = why_plain(home, capability, extent, has_triton=has_triton)
+            reason = why_plain(home, capability, extent, triton_version=_triton_version())
         if reason is not None:
             return plain(f"the plain path paints this, far slower: {reason}")
         from animix.engine import kernels
@@ -100,16 +105,33 @@ def make_engine(
     return FramewiseEngine(home, shelf, projected, plan, stop_resolution, notes)
 
 
+def _triton_version() -> tuple[int, int] | None:
+    """Major and minor of the Triton that is here, if one is."""
+    if importlib.util.find_spec("triton") is None:
+        return None
+    import triton
+
+    major, minor, *_ = triton.__version__.split(".")
+    return int(major), int(minor)
+
+
 def why_plain(
-    home: Network, capability: tuple[int, int], extent: Extent = SQUARE, *, has_triton: bool
+    home: Network,
+    capability: tuple[int, int],
+    extent: Extent = SQUARE,
+    *,
+    triton_version: tuple[int, int] | None,
 ) -> str | None:
     """Why a CUDA device of this compute capability can't paint a network fast; None: it can."""
-    if not has_triton:
+    if triton_version is None:
         return "the fast one needs Triton, which comes with torch for CUDA on Linux"
     if capability < (7, 0):
         return "the fast one needs a GPU of compute capability 7.0 or newer"
     if home.facts.kind == "stylegan3":
-        return _why_plain_stylegan3(home) if extent == SQUARE else "fit: extend of StyleGAN3"
+        if triton_version < STYLEGAN3_TRITON:
+            needed, found = (".".join(map(str, v)) for v in (STYLEGAN3_TRITON, triton_version))
+            return f"StyleGAN3's fast one needs Triton {needed} or newer, here is {found}"
+        return _why_plain_stylegan3(home, extent)
     if not is_published_filter(resample_filter(home.tensors)):
         return "the network has another resampling filter than 1-3-3-1"
     for layer in home.layers[1:]:
@@ -122,15 +144,21 @@ def why_plain(
     return None
 
 
-def _why_plain_stylegan3(home: Network) -> str | None:
+def _why_plain_stylegan3(home: Network, extent: Extent) -> str | None:
     plan = home.facts.plan
     assert plan is not None, "the layout gives every StyleGAN3 network a plan"
     *layers, last = plan.layers
     if (last.up.factor, last.down.factor, last.crop) != (1, 1, 0):
         return "its last layer changes the picture's size"
+    source = plan.input
     for layer, planned in zip(home.layers[1:-1], layers, strict=True):
         _, down = layer_filters(home.tensors, layer.name, planned)
         reason = why_not(planned, down)
         if reason is not None:
             return f"{layer.name} has {reason}"
+        convolved = [side + planned.kernel - 1 for side in source.sides(extent)]
+        pixels = max(math.prod(convolved), math.prod(planned.output.sides(extent)))
+        if filled(len(home.tensors[f"synthesis.{layer.name}.weight"])) * pixels > MOST_NUMBERS:
+            return f"{layer.name} puts out more than 2^31 numbers"
+        source = planned.output
     return None

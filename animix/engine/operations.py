@@ -9,6 +9,7 @@ from torch import Tensor
 
 from animix.engine.finish import Finish
 from animix.engine.resampling import Resampling
+from animix.networks.extent import Extent
 
 
 class Operations(Protocol):
@@ -45,8 +46,9 @@ class Operations(Protocol):
         bias: Tensor,
         next_style: Tensor,
         clamp: float | None,
+        extent: Extent,
     ) -> Tensor:
-        """StyleGAN3's leaky ReLU between two filters, of a convolution's y [B, R, R, C].
+        """StyleGAN3's leaky ReLU between two filters, of a convolution's y [B, h, w, C].
 
         Before it come gain and bias [B, C], after it the next convolution's style [B, C]; their
         rows may lie apart, all by the same stride.
@@ -61,7 +63,7 @@ class Operations(Protocol):
         scale: float,
         image: Tensor,
     ) -> None:
-        """StyleGAN3's last layer: ``image`` [B, 3, R, R] is written, from x [B, R, R, C].
+        """StyleGAN3's last layer: ``image`` [B, 3, H, W] is written, from x [B, H, W, C].
 
         Weights are [B, 3, C]; the bias [B, 3] comes before the clamp, the scale after it.
         """

@@ -8,18 +8,18 @@ VARYING = ("gain", "bias", "next_style", "weight")
 
 
 @triton.jit
-def _row(y, row, column, channel, size, C: tl.constexpr):
+def _row(y, row, column, channel, height, width, C: tl.constexpr):
     """A row's numbers [columns, channels], and which of them lie in the picture."""
-    inside = tl.where((row >= 0) & (row < size), (column >= 0) & (column < size), False)
+    inside = tl.where((row >= 0) & (row < height), (column >= 0) & (column < width), False)
     seen = inside[:, None] & (channel < C)[None, :]
-    place = (row * size + column)[:, None] * C + channel[None, :]
+    place = (row * width + column)[:, None] * C + channel[None, :]
     return tl.load(y + place, mask=seen, other=0.0), seen
 
 
 @triton.jit(do_not_specialize_on_alignment=VARYING)
 def filtered_program(
     y, gain, bias, next_style, out, across_up, across_down, up_taps, down_taps,
-    in_size, out_size, first, stride,
+    height, width, out_height, out_width, first, stride,
     C: tl.constexpr, CHANNELS: tl.constexpr, IN_WIDTH: tl.constexpr, FINE_WIDTH: tl.constexpr,
     OUT_WIDTH: tl.constexpr, COLUMNS: tl.constexpr, ROWS: tl.constexpr,
     UP: tl.constexpr, DOWN: tl.constexpr, UP_STEPS: tl.constexpr, DOWN_STEPS: tl.constexpr,
@@ -40,8 +40,8 @@ def filtered_program(
     gains = tl.load(gain + of_channel, mask=known, other=0.0)[None, :]
     biases = tl.load(bias + of_channel, mask=known, other=0.0)[None, :]
     styles = tl.load(next_style + of_channel, mask=known, other=0.0)[None, :]
-    y += frame * in_size * in_size * C
-    out += frame * out_size * out_size * C
+    y += frame * height * width * C
+    out += frame * out_height * out_width * C
 
     first_out = tl.program_id(1) * ROWS
     column = tl.program_id(0) * (COLUMNS * DOWN // UP) + first + tl.arange(0, IN_WIDTH)
@@ -55,7 +55,7 @@ def filtered_program(
         down_matrix = tl.load(across_down + rank * OUT_WIDTH * FINE_WIDTH + down_place)
         down_matrices = down_matrices + (down_matrix,)
     result_column = tl.program_id(0) * COLUMNS + out_column
-    stored = tl.where(out_column < COLUMNS, result_column < out_size, False)
+    stored = tl.where(out_column < COLUMNS, result_column < out_width, False)
 
     # What was there before the first fine row: where it begins a phase, the next row comes with it.
     row = first_out * DOWN // UP + first
@@ -63,11 +63,11 @@ def filtered_program(
         row += 1
     held = ()
     for n in tl.static_range(UP_STEPS):
-        earlier, was_seen = _row(y, row - 1 + n, column, channel, in_size, C)
+        earlier, was_seen = _row(y, row - 1 + n, column, channel, height, width, C)
         earlier = tl.where(was_seen, earlier.to(tl.float32) * gains + biases, 0.0)
         held = held + (earlier,)
     row += UP_STEPS - 1
-    ahead, seen = _row(y, row, column, channel, in_size, C)
+    ahead, seen = _row(y, row, column, channel, height, width, C)
     sums = ()
     for _ in tl.static_range(DOWN_STEPS):
         sums = sums + (tl.zeros([OUT_WIDTH, CHANNELS], tl.float32),)
@@ -81,7 +81,7 @@ def filtered_program(
                     ahead = tl.where(seen, ahead.to(tl.float32) * gains + biases, 0.0)
                     held = held[1:] + (ahead,)
                     row += 1
-                    ahead, seen = _row(y, row, column, channel, in_size, C)
+                    ahead, seen = _row(y, row, column, channel, height, width, C)
                 x = held[0] * up_taps[((PHASE + pair * 2 + n) % UP) * UP_STEPS]
                 for step in tl.static_range(1, UP_STEPS):
                     x += held[step] * up_taps[((PHASE + pair * 2 + n) % UP) * UP_STEPS + step]
@@ -111,8 +111,8 @@ def filtered_program(
                 if (pair * 2 + n) % DOWN == DOWN - 1:
                     index = (period * PERIOD + pair * 2 + n) // DOWN - (DOWN_STEPS - 1)
                     out_row = first_out + index
-                    whole = (index >= 0) & (index < ROWS) & (out_row < out_size)
-                    place = (out_row * out_size + result_column)[:, None] * C + channel[None, :]
+                    whole = (index >= 0) & (index < ROWS) & (out_row < out_height)
+                    place = (out_row * out_width + result_column)[:, None] * C + channel[None, :]
                     tl.store(
                         out + place,
                         (sums[0] * styles).to(out.dtype.element_ty),
@@ -123,12 +123,12 @@ def filtered_program(
 @triton.jit(do_not_specialize_on_alignment=VARYING)
 def colours_program(
     x, weight, bias, image, count, stride, scale,
-    C: tl.constexpr, WIDTH: tl.constexpr, PIXELS: tl.constexpr, CLAMP: tl.constexpr,
+    C: tl.constexpr, FILLED: tl.constexpr, PIXELS: tl.constexpr, CLAMP: tl.constexpr,
 ):  # fmt: skip
     """A program has some pixels of a frame, with all their channels."""
     frame = tl.program_id(1).to(tl.int64)
     pixel = tl.program_id(0) * PIXELS + tl.arange(0, PIXELS)
-    channel = tl.arange(0, WIDTH)
+    channel = tl.arange(0, FILLED)
     inside = pixel < count
     seen = inside[:, None] & (channel < C)[None, :]
     place = pixel[:, None] * C + channel[None, :]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -140,6 +140,15 @@ class Stylegan3Stack:
         self.colour_weight[slot, :, : weight.shape[1]] = weight * weight.shape[1] ** -0.5
         self.colour_bias[slot] = tensor(name, "bias")
         self._measure_energies(slot)
+
+    def tensors(self) -> Iterator[Tensor]:
+        """All that it keeps on its device."""
+        for resampling in self.resamplings:
+            yield from (resampling.across_up, resampling.across_down)
+        for value in vars(self).values():
+            held = value.values() if isinstance(value, dict) else value
+            held = held if isinstance(value, (dict, list)) else (value,)
+            yield from (tensor for tensor in held if isinstance(tensor, Tensor))
 
     def weight(self, conv: Convolution, flat: Tensor) -> Tensor:
         """A convolution's weights [B, *weight_shape] among mixed ones [B, n]."""

@@ -13,6 +13,7 @@ from animix.engine.finish import UNCLAMPED, Finish
 from animix.engine.resampling import Resampling
 from animix.engine.stack import BLOCK
 from animix.networks import stylegan3
+from animix.networks.extent import Extent
 
 
 def mix_kernels(stack: Tensor, shares: Tensor, row_of_block: Tensor) -> Tensor:
@@ -95,6 +96,7 @@ def filtered(
     bias: Tensor,
     next_style: Tensor,
     clamp: float | None,
+    extent: Extent,
 ) -> Tensor:
     """As ``Operations.filtered`` promises."""
     channels = y.shape[3]
@@ -104,6 +106,7 @@ def filtered(
         resampling.plan,
         resampling.up,
         resampling.down,
+        extent,
         slope=0.2,
         clamp=clamp,
     )

@@ -76,6 +76,12 @@ class Signal:
     half_width: float
     """Half of the transition from what passes to what does not."""
 
+    def sides(self, extent: Extent) -> tuple[int, int]:
+        """Height and width of the picture, margins included, which are as in the square."""
+        height, width = extent.sides(self.sampling_rate)
+        margins = self.size - self.sampling_rate
+        return height + margins, width + margins
+
 
 @dataclass(frozen=True)
 class FilterPlan:
