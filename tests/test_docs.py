@@ -89,6 +89,23 @@ def test_the_figures_of_the_engine_are_those_of_its_benchmark():
         assert f"| {case} | {' | '.join(f'{fps:,}' for fps in figures)} |" in README
 
 
+def test_the_figures_of_others_are_those_of_the_same_benchmark():
+    report = json.loads((ROOT / "benchmarks/results/engine-cuda.json").read_text())
+    page = (ROOT / "docs/performance.md").read_text(encoding="utf-8")
+    for case in report["peers"]["256 px"]:
+        figures = [report["peers"][f"{size} px"][case] for size in (256, 512, 1024)]
+        assert f"| {case} | {' | '.join(f'{fps:g}' for fps in figures)} |" in page
+
+
+def test_the_figures_of_several_gpus_are_those_of_their_benchmark():
+    report = json.loads((ROOT / "benchmarks/results/gpus-cuda.json").read_text())
+    page = (ROOT / "docs/performance.md").read_text(encoding="utf-8")
+    for size, found in report["results"].items():
+        figures = f"{found['one_fps']:,} | {found['all_fps']:,} | {found['times']} times"
+        assert f"| {size} | {figures} |" in page
+        assert found["same_frames"]
+
+
 def test_no_document_has_a_gap():
     for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), ROOT / "CONTRIBUTING.md"]:
         assert not re.findall(r"\b(?:TODO|TBD|XXX|[A-Z]+_LINES?)\b", page.read_text("utf-8"))
