@@ -39,6 +39,7 @@ from animix.networks.step import step
 from animix.sampling import make_schedule
 from animix.schedule import Column, Row, Schedule
 from animix.timeline.timeline import Timeline
+from animix.video.soundtrack import Soundtrack, open_soundtrack
 
 LOOKAHEAD_FRAMES = 128
 """So far ahead networks are looked for that come into use: four cells of the fast path."""
@@ -64,6 +65,7 @@ class Film:
     """What was read: the timeline, networks and latents."""
     notes: tuple[str, ...]
     """What the user should know before it is rendered."""
+    soundtrack: Soundtrack | None = None
     more_engines: tuple[Engine, ...] = ()
     """Those of further GPUs, which paint the same frames as the first."""
 
@@ -244,6 +246,7 @@ def open_film(
     projected = _open_latents(timeline, home.facts, mistakes)
     try:
         schedule = make_schedule(timeline, home.facts, columns)
+        soundtrack = open_soundtrack(timeline.audio, schedule.clip)
     except TimelineError as error:
         raise TimelineError([*mistakes, *error.mistakes]) from error
     if mistakes:
@@ -283,14 +286,17 @@ def open_film(
             timeline.path,
             *(file for run in runs.values() for file in run),
             *(timeline.path.parent / name for name in projected),
+            *((soundtrack.path,) if soundtrack else ()),
         ),
         notes=(
             *timeline.notes,
             *differences,
             *_noise_notes(timeline, home),
             *engine.notes,
+            *(soundtrack.notes if soundtrack else ()),
             *_kind_notes(chosen),
         ),
+        soundtrack=soundtrack,
         more_engines=tuple(engines[1:]),
     )
 

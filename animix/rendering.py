@@ -13,6 +13,7 @@ from pathlib import Path
 from animix.film import Film, open_film
 from animix.progress import Progress, Stages
 from animix.timeline.timeline import Timeline
+from animix.video.muxing import with_sound
 from animix.video.segments import make_encoder
 from animix.video.settings import EncoderSettings, Preset
 
@@ -46,7 +47,11 @@ def encode(
     def progress(done: int) -> Progress:
         return Progress(done, len(frames), time.monotonic() - started, dict(stages.seconds))
 
-    with contextlib.ExitStack() as ending, make_encoder(target, settings, frames) as encoder:
+    with (
+        with_sound(film.soundtrack, target, settings, frames) as silent,
+        contextlib.ExitStack() as ending,
+        make_encoder(silent, settings, frames) as encoder,
+    ):
         # Closed at once when the render ends early: devices may be at work.
         with contextlib.closing(film.cells(frames)) as painted:
             while done < len(frames):

@@ -12,6 +12,7 @@ from typing import Literal
 from PIL import ImageColor
 
 from animix.errors import Mark, Mistake, TimelineError
+from animix.timeline.audio import read_audio
 from animix.timeline.bands import read_bands
 from animix.timeline.document import MOST_CHARACTERS, parse_document
 from animix.timeline.latent_path import read_latents
@@ -148,6 +149,7 @@ def _timeline(reading: Reading, root: Node, path: Path) -> Timeline | None:
         else None,
         noise=_noise(reading, found.get("noise")),
         frame=_frame(reading, found.get("frame"), size, mark),
+        audio=read_audio(reading, found.get("audio"), path.parent),
         output=_output(reading, found.get("output"), path),
         notes=tuple(reading.notes),
     )

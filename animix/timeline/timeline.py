@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from animix.errors import Mark
+from animix.timeline.audio import Audio
 from animix.timeline.keyframes import Clip, Ease, Track
 
 Fit = Literal["blur", "cover", "contain", "stretch", "extend"]
@@ -138,6 +139,8 @@ class Timeline:
     label: Track | None
     noise: Noise
     frame: Frame
+    audio: Audio | None
+    """None: a silent film."""
     output: Path | None
     """Where the film goes, as an absolute path; None: renders/ under the current folder."""
     notes: tuple[str, ...] = field(default=())
