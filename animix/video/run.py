@@ -16,6 +16,8 @@ from animix.errors import EncodeError
 from animix.interruption import uninterrupted
 from animix.video.ffmpeg import END_SECONDS, FFMPEG_ADVICE, POLL_SECONDS, find_ffmpeg
 
+PATIENCE_SECONDS = 60.0
+"""How long nothing may move."""
 READ_BYTES = 1 << 16
 FIRST_WORDS_BYTES = 1 << 16
 LAST_WORDS_BYTES = 1 << 13
@@ -42,22 +44,13 @@ class Run:
     """An ffmpeg that needs no input from us; leaving the with-block ends it if it still runs.
 
     Its standard output is counted and thrown away. Raises EncodeError where it can't be started,
-    and from ``wait`` where nothing moves for ``patience_seconds``.
+    and from ``wait`` where nothing moves for a minute.
     """
 
-    def __init__(
-        self,
-        arguments: Sequence[str],
-        *,
-        growing: Path | None = None,
-        executable: str | None = None,
-        patience_seconds: float = 60,
-    ) -> None:
+    def __init__(self, arguments: Sequence[str], *, growing: Path | None = None) -> None:
         """``growing`` is the file that it writes, by which its progress is seen."""
         self._arguments = arguments
         self._growing = growing
-        self._executable = executable
-        self._patience_seconds = patience_seconds
         self._num_bytes = 0
         self._first_words = self._last_words = b""
         self._process: subprocess.Popen[bytes]
@@ -94,15 +87,15 @@ class Run:
             still = still + 1 if progress == seen else 0
             seen = progress
             # Counts tries, not the clock: a computer that slept in between has not been stuck.
-            if still * POLL_SECONDS > self._patience_seconds:
-                raise EncodeError(f"ffmpeg hasn't moved for {self._patience_seconds:g} s")
+            if still * POLL_SECONDS > PATIENCE_SECONDS:
+                raise EncodeError(f"ffmpeg hasn't moved for {PATIENCE_SECONDS:g} s")
         for thread in self._threads:
             thread.join(END_SECONDS)
         words = (self._first_words + self._last_words).decode(errors="replace").strip()
         return Outcome(self._process.returncode, self._num_bytes, words)
 
     def _start(self) -> None:
-        executable = self._executable or find_ffmpeg()
+        executable = find_ffmpeg()
         try:
             self._process = subprocess.Popen(
                 [executable, "-nostdin", "-hide_banner", "-nostats", *self._arguments],

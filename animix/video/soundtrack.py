@@ -28,7 +28,7 @@ SILENT_LUFS = -70.0
 """The absolute gate: what is below it counts as silence."""
 
 _DURATION = re.compile(r"Duration: (\d+):(\d\d):(\d\d\.\d+)")
-_MONO = re.compile(r"Audio: .*\d Hz, (?:mono|1 channels)\b")
+_CHANNELS = re.compile(r"^ *Stream #0:\d.*: Audio: .*\d Hz, ([^,\n]*)", re.MULTILINE)
 _LOUDNESS = re.compile(r"\bI: +(-?[\d.]+|-?inf|-?nan) LUFS")
 _PEAK = re.compile(r"\bPeak: +(-?[\d.]+|-?inf|-?nan) dBFS")
 _PREFIX = re.compile(r"^(?:\[[^\]]*\] )?(?:Error opening input: )?(?:file:.*: )?")
@@ -55,7 +55,7 @@ class Soundtrack:
     fade_out: int = 0
     gain_db: float = 0.0
     seconds: float | None = None
-    """The length of the whole sound as its file states it, None: it doesn't."""
+    """The length of the whole sound, as its file states it where more is there than is used."""
     notes: tuple[str, ...] = field(default=())
     """What the user should know."""
 
@@ -187,11 +187,14 @@ def _listen(path: Path, wanted: int) -> tuple[int, bool, float | None]:
     outcome = _run([*_inputs(path), *counted, "-t", most, "-f", "u8", "pipe:1"])
     if outcome.code or not outcome.num_bytes:
         raise SoundError(f"{name} {_reason(outcome)}")
-    stated = _DURATION.search(outcome.words)
     seconds = None
-    if stated:
+    if outcome.num_bytes < wanted:
+        seconds = outcome.num_bytes / SAMPLE_RATE
+    elif stated := _DURATION.search(outcome.words):
         seconds = 3600 * int(stated[1]) + 60 * int(stated[2]) + float(stated[3])
-    return outcome.num_bytes, bool(_MONO.search(outcome.words)), seconds
+    channels = _CHANNELS.search(outcome.words)  # the first: what is written is mono itself
+    is_mono = channels is not None and channels[1].strip() in ("mono", "1 channels")
+    return outcome.num_bytes, is_mono, seconds
 
 
 def _brought_to(soundtrack: Soundtrack, lufs: float) -> Soundtrack:
