@@ -21,6 +21,7 @@ from animix.rendering import encode, film_path
 from animix.summary import summarize
 from animix.timeline.reader import load_timeline
 from animix.video.mp4 import count_frames
+from tests.sounds import decoded, noise, write_wav
 from tests.tiny import plainly, relative_of, tiny_tensors, write_tensors, write_tiny
 
 TIMELINE = """
@@ -488,3 +489,51 @@ def test_drafts_and_ranges_get_names_of_their_own(folder):
     }
     assert len(names) == 4
     assert {str(name.parent) for name in names} == {"renders"}
+
+
+def test_a_film_carries_its_sound_and_a_range_of_frames_its_part(folder):
+    sound = noise(3)
+    write_wav(folder / "song.wav", sound)
+    text = "audio: {file: song.wav, trim: 500ms}\nloop: false\n"
+    film = open_reel(folder, text)
+    target = folder / "out" / "reel.mp4"
+    for frames, start in ((None, 0.5), (range(5, 15), 1.0)):
+        *_, last = encode(film, target, frames=frames)
+        heard = decoded("-i", target)
+        assert (last.done, len(heard)) == (last.total, last.total * 4800)
+        assert count_frames(target) == last.total
+        place = round(start * 48_000)
+        part = sound[place + 1024 : place + len(heard)]
+        assert np.corrcoef(heard[1024:, 0], part[:, 0])[0, 1] > 0.6  # a sample beside it: 0
+    assert list(target.parent.iterdir()) == [target]
+    assert folder / "song.wav" in film.files
+    assert summarize(film)[0].lines()[-1] == (
+        "  song.wav: 3.00 s long, heard from 0 s to 2 s, from its 0.5 s on"
+    )
+
+
+def test_a_render_that_is_given_up_leaves_no_sound_behind(folder):
+    write_wav(folder / "song.wav", noise(3))
+    film = open_reel(folder, "audio: song.wav\n")
+    target = folder / "out" / "reel.mp4"
+    steps = encode(film, target)
+    next(steps)
+    steps.close()
+    assert list(target.parent.iterdir()) == []
+
+
+def test_a_sound_that_is_not_there_is_a_mistake_at_its_place_like_a_latent_that_is_not(folder):
+    text = TIMELINE.replace("[3, 17]", "[3, no.npz]") + "audio: {file: no.mp3, loudness: -14}\n"
+    (folder / "reel.yaml").write_text(text)
+    with pytest.raises(TimelineError) as caught:
+        open_film(load_timeline(folder / "reel.yaml"), device="cpu")
+    latent, sound = caught.value.mistakes
+    assert "no.npz" in latent.message
+    assert (sound.mark.line, sound.mark.column) == (7, 15)
+    assert f"no.mp3 can't be opened in {folder}: No such file" in sound.message
+
+
+def test_what_is_said_of_a_sound_is_a_note(folder):
+    write_wav(folder / "song.wav", np.zeros((48_000, 2)))
+    film = open_reel(folder, "audio: {file: song.wav, loudness: -14}\n")
+    assert "song.wav is silent here: no gain brings it to -14 LUFS" in film.notes
