@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from animix.engine.device import keep_freed_memory
 from animix.engine.fast import FastEngine
 from animix.engine.framewise import FramewiseEngine
 from animix.engine.operations import Operations
@@ -65,6 +66,8 @@ def make_engine(
             return FastEngine(home, shelf, projected, make_plan(schedule), kernels, stop_resolution)
         note = f"the plain path paints this, far slower: {reason}"
         return PlainEngine(home, shelf, projected, stop_resolution, notes=[note])
+    if device.type == "cpu":
+        keep_freed_memory()
     if home.facts.kind != "stylegan2":
         note = f"{home.facts.kind} is painted in float32 on {device.type}"
         notes = [note] if precision not in (None, "float32") else []
