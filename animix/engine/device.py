@@ -79,6 +79,15 @@ def limit_memory(device: torch.device, memory_bytes: int) -> None:
     torch.cuda.set_per_process_memory_fraction(min(1.0, fraction), device)
 
 
+def keep_freed_memory() -> None:
+    """Have glibc keep the memory of activations that are done with for the next ones.
+
+    It gives it back to the system at once, until a large piece was let go: a frame of 128 px then
+    takes 900 to 1300 page faults and 10 to 20 % longer.
+    """
+    torch.empty(31 << 20, dtype=torch.uint8)
+
+
 @contextlib.contextmanager
 def painting(device: torch.device, advice: str = "try --draft or a smaller size") -> Iterator[None]:
     """Full float32 without gradients; memory that is full is a RenderError with an advice."""

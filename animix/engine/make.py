@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from animix.engine.device import memory_of
+from animix.engine.device import keep_freed_memory, memory_of
 from animix.engine.fast import FastEngine
 from animix.engine.framewise import FramewiseEngine
 from animix.engine.operations import Operations
@@ -91,6 +91,8 @@ def make_engine(
             schedule, home, canvas_size, usable, stop_resolution=stop_resolution, extent=extent
         )
         return FastEngine(home, shelf, projected, plan, kernels, stop_resolution, extent)
+    if device.type == "cpu":
+        keep_freed_memory()
     if home.facts.kind != "stylegan2" or extent != SQUARE:
         what = home.facts.kind if extent == SQUARE else "fit: extend"
         asked = precision not in (None, "float32")
