@@ -152,6 +152,8 @@ def test_options_change_what_is_rendered(folder, run, options, name, frames):
         ["--memory", "much"],
         ["--memory", "-1GB"],
         ["--memory", "8GB", "--device", "cpu"],
+        ["--precision", "double"],
+        ["--device", "cpu", "--precision", "float16"],
         ["--output", "film.avi"],
         ["--set", "duration"],
         ["--set", "nonsense.key=3"],
@@ -181,11 +183,14 @@ def test_json_tells_machines_everything(folder, run):
     assert [mistake["line"] for mistake in error["mistakes"]] == [3, 6]
 
 
-def test_a_still_is_the_frame_of_the_render(folder, run):
-    code, out, _ = run("still", "reel.yaml", "--at", "50%")
+@pytest.mark.parametrize("precision", [None, "float32", "bfloat16"])
+def test_a_still_is_the_frame_of_the_render(folder, run, precision):
+    chosen = ("--precision", precision) if precision else ()
+    code, out, _ = run("still", "reel.yaml", "--at", "50%", "--device", "cpu", *chosen)
     assert code == 0
     assert "renders/reel-frame-5.png" in out
-    film = open_film(load_timeline(folder / "reel.yaml"), device="cpu")
+    timeline = load_timeline(folder / "reel.yaml")
+    film = open_film(timeline, device="cpu", precision=precision)
     assert (np.asarray(Image.open(folder / "renders/reel-frame-5.png")) == film.rgb8(5)).all()
 
 
@@ -291,6 +296,7 @@ def test_seeds_orders_by_closeness_in_w(folder, run):
         ["1..5", "--at", "20%"],
         ["1..5", "--output", "a.jpg"],
         ["1..5", "--set", "a=1"],
+        ["1..5", "--device", "cpu", "--precision", "bfloat16"],
     ],
 )
 def test_seeds_that_can_not_be_drawn_fail(folder, run, arguments):
