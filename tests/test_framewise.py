@@ -110,7 +110,7 @@ def test_weights_and_activations_are_modulated_alike(tmp_path, monkeypatch):
 def with_plan(film, batch_size, num_threads, precision="bfloat16"):
     dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16}[precision]
     home = film.engine.home
-    plan = make_framewise_plan(film.schedule, home, dtype, num_threads)
+    plan = make_framewise_plan(film.schedule, home, film.canvas_size, dtype, num_threads)
     plan = replace(plan, batch_size=batch_size, num_threads=num_threads)
     slots = tuple(range(len(film.schedule.columns)))
     plan = replace(plan, slot_of_column=slots)
@@ -205,13 +205,13 @@ def test_large_frames_are_painted_one_after_the_other(tmp_path):
     home = film.engine.home
     # 2 · 9 · 8² weights at 8 and at 16 px, with half as large an input each first; one at 4 px.
     assert num_multiply_adds(home) == 9 * 8**2 * (4**2 + 4**2 + 8**2 + 8**2 + 16**2)
-    plan = make_framewise_plan(film.schedule, home, torch.float32, 3)
+    plan = make_framewise_plan(film.schedule, home, film.canvas_size, torch.float32, 3)
     assert (plan.batch_size, plan.num_threads, plan.num_slots) == (16, 3, 2)
     large = replace(home, tensors={**home.tensors})
     large.tensors["synthesis.b16.conv1.weight"] = torch.empty(0).expand(0)
     wide = torch.empty(1, device="meta").expand(LARGE // 16**2)
     large.tensors["synthesis.b16.conv1.weight"] = wide
-    plan = make_framewise_plan(film.schedule, large, torch.float32, 3)
+    plan = make_framewise_plan(film.schedule, large, film.canvas_size, torch.float32, 3)
     assert (plan.batch_size, plan.num_threads) == (1, 1)
 
 

@@ -1,5 +1,7 @@
 """A profile names every step of painting a frame, and its times add up to no more than all."""
 
+from dataclasses import replace
+
 import pytest
 
 from animix.film import open_film
@@ -54,6 +56,18 @@ def test_a_profile_changes_no_frame(tmp_path):
     before = film.yuv420(13).tobytes()
     profile(film, 13)
     assert film.yuv420(13).tobytes() == before
+
+
+def test_several_devices_are_measured_by_their_first(tmp_path):
+    film = open_reel(tmp_path, *tiny_tensors(img_resolution=16))
+    crew = replace(film, more_engines=(film.engine,))
+    assert list(profile(crew, 3).milliseconds) == list(profile(film, 3).milliseconds)
+
+
+def test_a_whole_cell_is_measured_wherever_it_is_asked_for(tmp_path):
+    film = open_reel(tmp_path, *tiny_tensors(img_resolution=16))
+    for index in (0, 5, 19):
+        assert profile(film, index).num_frames == len(film.cell(index))
 
 
 def test_an_error_while_painting_is_told_as_ever(tmp_path):

@@ -40,7 +40,7 @@ from animix.cli.arguments import (
 )
 from animix.cli.network_commands import NETWORK_COMMANDS
 from animix.cli.report import choose_report, clock
-from animix.errors import OptionError
+from animix.errors import AnimixError, OptionError
 from animix.tables import count, share_lines
 from animix.timeline.timeline import LARGEST_SEED
 from animix.whole_file import whole_file
@@ -145,13 +145,17 @@ def render(
     def tell_profile(film: Film, chosen: range | None, stages: Mapping[str, float]) -> None:
         from animix.profile import profile
 
-        report.result(
+        report.profile(
             "\n".join(share_lines(stages, "s")),
             stage_seconds={name: round(seconds, 3) for name, seconds in stages.items()},
         )
         frames = chosen or range(film.schedule.num_frames)
-        found = profile(film, frames[len(frames) // 2])
-        report.result(
+        try:
+            found = profile(film, frames[len(frames) // 2])
+        except AnimixError as error:  # the film is there all the same
+            report.note(f"painting can't be measured step by step: {error}")
+            return
+        report.profile(
             f"painting a frame on {found.device}, measured step by step once more, in a cell of "
             f"{found.num_frames}:\n" + "\n".join(share_lines(found.milliseconds, "ms")),
             frames_of_a_cell=found.num_frames,
@@ -167,6 +171,7 @@ def still(
     at: Annotated[str, typer.Option("--at", metavar="TIME", help="2s, 45f, 50%, 'end - 1s', …")],
     output: Output = None,
     device: Device = None,
+    memory: Memory = None,
     precision: Precision = None,
     settings: Settings = None,
     as_json: AsJson = False,
@@ -184,7 +189,12 @@ def still(
 
         target = with_suffix(output, ".png") if output else None
         timeline = load_timeline(file, parse_settings(settings))
-        film = open_film(timeline, device=device, precision=precision)
+        film = open_film(
+            timeline,
+            device=device,
+            precision=precision,
+            memory_bytes=parse_memory(memory) if memory else None,
+        )
         index = film.schedule.frame_at(at)
         target = target or RENDERS / f"{file.stem}-frame-{index}.png"
         save_png(Image.fromarray(film.rgb8(index)), target)
@@ -312,6 +322,7 @@ def render_demo(
     output: Output = None,
     device: Device = None,
     gpus: Gpus = None,
+    memory: Memory = None,
     precision: Precision = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -323,6 +334,7 @@ def render_demo(
         output=output,
         device=device,
         gpus=gpus,
+        memory=memory,
         precision=precision,
         as_json=as_json,
         quiet=quiet,
