@@ -126,6 +126,15 @@ def test_the_figures_of_stylegan3_are_those_of_its_benchmark():
     assert "0.9e-3 to 4e-3 off" in page
 
 
+def test_the_figures_of_processors_are_those_of_their_benchmark():
+    report = json.loads((ROOT / "benchmarks/results/cpu.json").read_text())
+    page = (ROOT / "docs/performance.md").read_text(encoding="utf-8")
+    for case, result in report["results"].items():
+        columns = ("naive", "plain", "float32", "pictures", "times_naive")
+        figures = " | ".join(str(result[column]) for column in columns)
+        assert f"| {case} | {figures} |" in page
+
+
 def test_no_document_has_a_gap():
     for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), ROOT / "CONTRIBUTING.md"]:
         assert not re.findall(r"\b(?:TODO|TBD|XXX|[A-Z]+_LINES?)\b", page.read_text("utf-8"))
