@@ -64,6 +64,10 @@ class Film:
     """What was read: the timeline, networks and latents."""
     notes: tuple[str, ...]
     """What the user should know before it is rendered."""
+    home_files: tuple[Path, Path]
+    """The base's and the mapping's, which give what is not mixed."""
+    stop_resolution: int | None = None
+    """Where networks stop, for a draft."""
     more_engines: tuple[Engine, ...] = ()
     """Those of further GPUs, which paint the same frames as the first."""
 
@@ -74,7 +78,7 @@ class Film:
 
     def canvas(self, index: int) -> Tensor:
         """The picture of a frame as it lies on the canvas: [3, H, W], nominally in [-1, 1]."""
-        cell = self._cell(index)
+        cell = self.cell(index)
         with painting(self.engine.device):
             canvas = self._canvases(cell, range(index, index + 1))[0].clone()
             finite = _finite(canvas[None])
@@ -96,12 +100,13 @@ class Film:
             for cell in cells:
                 yield from cell
 
-    def cells(self, frames: range) -> Generator[NDArray[np.uint8], None, None]:
+    def cells(self, *frames: range) -> Generator[NDArray[np.uint8], None, None]:
         """The bytes of frames in order, those painted together as one array: [N, H · W · 3/2].
 
-        Nobody writes over an array that is still in use.
+        Of several ranges one comes after the other. Nobody writes over an array that is still in
+        use.
         """
-        parts = self._parts(frames)
+        parts = [part for each in frames for part in self._parts(each)]
         if not self.more_engines:
             return self._cells(one_by_one(iter(parts)))
         engines = self.engine, *self.more_engines
@@ -117,7 +122,7 @@ class Film:
         parts = []
         start = frames.start
         while start < frames.stop:
-            parts.append(range(start, min(self._cell(start).stop, frames.stop)))
+            parts.append(range(start, min(self.cell(start).stop, frames.stop)))
             start = parts[-1].stop
         return parts
 
@@ -133,7 +138,7 @@ class Film:
                 if len(under_way) < num_ahead:
                     wanted = take(not under_way)
                     if wanted is not None:
-                        cell = self._cell(wanted.start)
+                        cell = self.cell(wanted.start)
                         self.engine.shelf.expect(self._next_columns(cell))
                         under_way.append((wanted, *self._painted(cell, wanted, copies)))
                         continue
@@ -153,7 +158,7 @@ class Film:
         _check_finite([row.index for row in rows], finite)
         return pictures
 
-    def _cell(self, index: int) -> range:
+    def cell(self, index: int) -> range:
         """The frames that are painted together with a frame, whichever of them are asked for."""
         size = self.engine.batch_size
         start = index // size * size
@@ -291,6 +296,8 @@ def open_film(
             *engine.notes,
             *_kind_notes(chosen),
         ),
+        home_files=(runs[columns[0].network][-1], runs[timeline.mapping][-1]),
+        stop_resolution=stop_resolution,
         more_engines=tuple(engines[1:]),
     )
 
