@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-import animix
 from animix.engine.precision import processor_flags
 from animix.film import Film
 from animix.schedule import Row
@@ -68,7 +67,9 @@ def _of_row(row: Row, latents: Mapping[str, str]) -> bytes:
         (latents[source] if isinstance(source, str) else source, weight)
         for source, weight in row.latents
     ]
-    told = _texts(row.index, parts, row.space, row.labels, row.noise, row.framing)
+    # Not the dataclasses themselves: they tell their names too, which takes as long as all else.
+    states = *vars(row.noise).values(), *vars(row.framing).values()
+    told = _texts(row.index, parts, row.space, row.labels, states)
     return told + row.psi.tobytes()
 
 
@@ -77,7 +78,7 @@ def _of_painting(film: Film) -> tuple[object, ...]:
     engine, plan = film.engine, film.engine.plan
     engines = (engine, *film.more_engines)
     return (
-        (animix.__version__, torch.__version__, platform.machine(), source_digest()),
+        (torch.__version__, platform.machine(), source_digest()),
         sorted({device_facts(each.device) for each in engines}),
         type(engine).__name__,
         engine.batch_size,
@@ -116,7 +117,7 @@ def _triton_version() -> str:
 
 @lru_cache
 def source_digest() -> str:
-    """The SHA-256 of what animix itself is, so that another state of it never passes for this one.
+    """The SHA-256 of animix itself, its version included: no other ever passes for this one.
 
     A number to raise with each change of a kernel would be forgotten once.
     """

@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Generator
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
 from animix.chunks import chunk_keys, files_of
@@ -86,11 +87,19 @@ def _segments(
 ) -> list[Segment]:
     """The segments of frames, those that the cache has whole marked as such."""
     key = chunk_keys(film, encoding_of(settings), cache.digests(files_of(film)))
-    segments = []
-    for part in segments_of(frames, segment_frames(settings)):
-        chunk = cache.chunk(key(part))
-        segments.append(Segment(part, chunk, not fresh and is_sealed(chunk, len(part))))
-    return segments
+
+    @lru_cache(maxsize=None)
+    def find(part: range) -> Path:
+        return cache.chunk(key(part))
+
+    parts = segments_of(frames, segment_frames(settings))
+    segments = [Segment(part, find) for part in parts]
+    if fresh or cache.is_empty:
+        return segments
+    return [
+        replace(segment, is_whole=is_sealed(segment.path, len(segment.frames)))
+        for segment in segments
+    ]
 
 
 def render(

@@ -51,8 +51,12 @@ def segmented(
     """An encoder that takes the segments that stand there already for whole ones."""
     folder = chunks(path)
     folder.mkdir(exist_ok=True)
-    places = {part: folder / f"{part.start}.mp4" for part in segments_of(frames, length)}
-    segments = [Segment(part, place, place.exists()) for part, place in places.items()]
+
+    def find(part: range) -> Path:
+        return folder / f"{part.start}.mp4"
+
+    parts = segments_of(frames, length)
+    segments = [Segment(part, find, find(part).exists()) for part in parts]
     return SegmentEncoder(path, settings, segments, **{"num_encoders": 3, **options})
 
 

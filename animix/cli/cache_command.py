@@ -14,7 +14,7 @@ from animix.tables import count
 
 def cache(
     folder: Annotated[
-        Path, typer.Argument(metavar="[FOLDER]", readable=False, help="Where films are.")
+        Path, typer.Argument(metavar="FOLDER", readable=False, help="Where films are.")
     ] = Path("renders"),
     do_prune: Annotated[bool, typer.Option("--prune", help="Remove it.")] = False,
     as_json: AsJson = False,

@@ -78,6 +78,11 @@ class Cache:
         """Where the chunk of a key stands, if it does."""
         return self.folder / f"{key}{CHUNK}"
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no chunk."""
+        return next(_chunks(self.folder), None) is None
+
     def clear(self, but: Iterable[Path] = ()) -> None:
         """Remove chunks, unless another render may use them."""
         kept = set(but)

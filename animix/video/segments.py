@@ -7,8 +7,9 @@ import os
 import queue
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 
@@ -58,9 +59,15 @@ class Segment:
     """Consecutive frames of a film, by their numbers in it, encoded into a file of their own."""
 
     frames: range
-    path: Path
+    find: Callable[[range], Path]
+    """Where it stands, worked out when it is needed: beside painting, that takes no time."""
     is_whole: bool = False
     """It has been encoded before."""
+
+    @cached_property
+    def path(self) -> Path:
+        """Where it stands."""
+        return self.find(self.frames)
 
 
 def segment_frames(settings: EncoderSettings) -> int:
