@@ -8,7 +8,7 @@ import time
 from collections import deque
 from collections.abc import Generator
 from dataclasses import replace
-from functools import lru_cache
+from functools import cache as cache_results
 from pathlib import Path
 
 from animix.chunks import chunk_keys, files_of
@@ -88,7 +88,7 @@ def _segments(
     """The segments of frames, those that the cache has whole marked as such."""
     key = chunk_keys(film, encoding_of(settings), cache.digests(files_of(film)))
 
-    @lru_cache(maxsize=None)
+    @cache_results
     def find(part: range) -> Path:
         return cache.chunk(key(part))
 

@@ -19,6 +19,7 @@ from animix import chunks, rendering
 from animix.chunks import chunk_keys, files_of
 from animix.errors import EncodeError, OptionError
 from animix.film import Film, open_film
+from animix.progress import Progress
 from animix.rendering import encode
 from animix.timeline.reader import load_timeline
 from animix.video import segments as segments_module
@@ -220,6 +221,12 @@ def test_a_chunk_that_is_not_whole_is_never_taken_for_one(folder, painted, chang
     assert render(film, target)[0] == whole
     assert len(painted) in (12, 16)
     assert second.exists() is False
+
+
+def test_the_time_left_is_that_of_what_is_to_be_rendered():
+    progress = Progress(150, 200, 10.0, done_before=100)
+    assert progress.per_second == 5
+    assert progress.eta_seconds == 10
 
 
 # -- What a key holds ------------------------------------------------------------------------------

@@ -99,8 +99,11 @@ class Cache:
             states = {path: _state(path) for path in paths.values()}
             known = {path: remembered.get(f"{path} {state}") for path, state in states.items()}
             unknown = [path for path, digest in known.items() if digest is None]
-            with ThreadPoolExecutor(NUM_READERS) as readers:
-                known |= zip(unknown, readers.map(_digest, unknown), strict=True)
+            for first in range(0, len(unknown), NUM_READERS):
+                some = unknown[first : first + NUM_READERS]
+                # A Ctrl-C could leave a lock of the pool taken: it waits until these are read.
+                with uninterrupted(), ThreadPoolExecutor(NUM_READERS) as readers:
+                    known |= zip(some, readers.map(_digest, some), strict=True)
         except OSError as exc:
             raise OptionError(f"{exc.filename}: can't be read: {exc.strerror}") from exc
         digests = {path: digest for path, digest in known.items() if digest is not None}
