@@ -65,6 +65,10 @@ class Film:
     """What was read: the timeline, networks and latents."""
     notes: tuple[str, ...]
     """What the user should know before it is rendered."""
+    home_files: tuple[Path, Path]
+    """The base's and the mapping's, which give what is not mixed."""
+    stop_resolution: int | None = None
+    """Where networks stop, for a draft."""
     more_engines: tuple[Engine, ...] = ()
     """Those of further GPUs, which paint the same frames as the first."""
 
@@ -97,14 +101,16 @@ class Film:
             for cell in cells:
                 yield from cell
 
-    def cells(self, frames: range) -> Generator[NDArray[np.uint8], None, None]:
+    def cells(self, *frames: range) -> Generator[NDArray[np.uint8], None, None]:
         """The bytes of frames in order, those painted together as one array: [N, H · W · 3/2].
 
-        Nobody writes over an array that is still in use.
+        Of several ranges one comes after the other. Nobody writes over an array that is still in
+        use.
         """
-        parts = self._parts(frames)
+        parts = [part for each in frames for part in self._parts(each)]
+        stop = max((each.stop for each in frames), default=0)
         if not self.more_engines:
-            return self._cells(frames.stop, one_by_one(iter(parts)))
+            return self._cells(stop, one_by_one(iter(parts)))
         engines = self.engine, *self.more_engines
         frame_bytes = self.canvas_size[0] * self.canvas_size[1] * 3 // 2
         most_bytes = BLOCK_BYTES // len(engines)
@@ -112,7 +118,7 @@ class Film:
         length = max(1, min(length, len(parts) // (BLOCKS_OF_EACH * len(engines))))
         blocks = [parts[first : first + length] for first in range(0, len(parts), length)]
         alone = [replace(self, engine=engine, more_engines=()) for engine in engines]
-        workers = [partial(film._cells, frames.stop) for film in alone[: len(blocks)]]
+        workers = [partial(film._cells, stop) for film in alone[: len(blocks)]]
         return share_out(blocks, workers)
 
     def _parts(self, frames: range) -> list[range]:
@@ -292,6 +298,8 @@ def open_film(
             *_noise_notes(timeline, home),
             *engine.notes,
         ),
+        home_files=(runs[columns[0].network][-1], runs[timeline.mapping][-1]),
+        stop_resolution=stop_resolution,
         more_engines=tuple(engines[1:]),
     )
 

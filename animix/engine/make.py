@@ -17,7 +17,7 @@ from animix.engine.fast import FastEngine
 from animix.engine.framewise import FramewiseEngine
 from animix.engine.operations import Operations
 from animix.engine.plain import PlainEngine
-from animix.engine.plan import MAX_SLOTS, make_framewise_plan, make_plan
+from animix.engine.plan import MAX_SLOTS, Plan, make_framewise_plan, make_plan
 from animix.engine.precision import choose_precision, speeds_up_bfloat16
 from animix.engine.resampling import why_not
 from animix.engine.shelf import Shelf
@@ -47,6 +47,10 @@ class Engine(Protocol):
     batch_size: int
     operations: Operations
     notes: tuple[str, ...]
+
+    @property
+    def plan(self) -> Plan | None:
+        """How it paints, if that had to be planned."""
 
     def ws(self, row: Row) -> Tensor:
         """The w of a row: [num_ws, w_dim]."""
