@@ -1,7 +1,6 @@
 """The fast engine paints StyleGAN3 as the plain one does, however frames are mixed."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,17 +12,16 @@ from hypothesis import strategies as st
 import animix
 from animix.checkpoints.load import load_network
 from animix.engine import fast_stylegan3, kernels, twins
-from animix.engine.fast import FastEngine
 from animix.engine.make import why_plain
 from animix.engine.memory import CONTEXT_BYTES, bytes_needed
-from animix.engine.plan import BATCH_SIZES, Plan, make_plan, place_columns
+from animix.engine.plan import BATCH_SIZES, make_plan
 from animix.engine.stylegan3_stack import Stylegan3Stack
 from animix.errors import OptionError
 from animix.film import open_film
 from animix.networks.extent import SQUARE, Extent
 from animix.networks.recognize import network_of
 from animix.timeline.reader import load_timeline
-from tests.tiny import relative_of, tiny_stylegan3, write_tensors
+from tests.tiny import fastly, relative_of, tiny_stylegan3, write_tensors
 
 NETWORKS = """
 networks: {faces: faces.safetensors, art: "art-*.safetensors", third: third.safetensors}
@@ -84,10 +82,7 @@ def both(folder, text, batch_size=4, dtype=torch.float32):
     """The same film with the plain engine and with the fast one, its kernels' twins inside."""
     (folder / "reel.yaml").write_text(NETWORKS + text)
     plain = open_film(load_timeline(folder / "reel.yaml"), device="cpu")
-    plan = Plan(batch_size, dtype, place_columns(plain.schedule, batch_size))
-    home = load_network(folder / "faces.safetensors")
-    fast = FastEngine(home, plain.engine.shelf, {}, plan, twins, None, plain.extent)
-    return plain, replace(plain, engine=fast)
+    return plain, fastly(plain, batch_size, dtype)
 
 
 def assert_same_pictures(plain, fast, tolerance=1e-5):

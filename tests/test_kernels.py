@@ -164,12 +164,10 @@ LAYERS = {
 """What a network is constructed with, the number of its layer, the clamp and the extent."""
 
 
-@pytest.mark.parametrize(
-    ("settings", "number", "clamp", "extent"), LAYERS.values(), ids=LAYERS.keys()
-)
-def test_filters_are_their_twins(settings, number, clamp, extent):
+def make_filtered(settings, number, extent):
+    """A convolution's result, how its layer filters it, and the rows of gain, bias and style."""
     # TensorFloat-32 is what a GPU makes of products of 32 bits: there 16 bits are compared.
-    dtype, tolerance = (torch.float16, 2e-3) if DEVICE.type == "cuda" else (torch.float32, 2e-4)
+    dtype = torch.float16 if DEVICE.type == "cuda" else torch.float32
     plan = make_plan(Specification(num_layers=4, num_critical=1, margin_size=2, **settings))
     source = plan.layers[number - 1].output if number else plan.input
     layer = plan.layers[number]
@@ -180,11 +178,40 @@ def test_filters_are_their_twins(settings, number, clamp, extent):
     rows = [normal(1, 40, seed=seed) for seed in (1, 2, 3)]
     for row in rows:
         row[:, 24:] = torch.nan
+    return y, resampling, rows
+
+
+@pytest.mark.parametrize(
+    ("settings", "number", "clamp", "extent"), LAYERS.values(), ids=LAYERS.keys()
+)
+def test_filters_are_their_twins(settings, number, clamp, extent):
+    y, resampling, rows = make_filtered(settings, number, extent)
     found = kernels.filtered(y, resampling, *rows, clamp, extent)
     expected = twins.filtered(y, resampling, *rows, clamp, extent)
-    assert found.shape == (1, *layer.output.sides(extent), 24)
+    assert found.shape == (1, *resampling.plan.output.sides(extent), 24)
     error = (found.float() - expected.float()).norm() / expected.float().norm()
-    assert error < tolerance
+    assert error < (2e-3 if DEVICE.type == "cuda" else 2e-4)
+
+
+@pytest.mark.parametrize("name", ["up 2, down 2", "radial, up 4", "high"])
+def test_what_is_not_a_number_is_not_clamped_away_between_filters(name):
+    settings, number, clamp, extent = LAYERS[name]
+    y, resampling, rows = make_filtered(settings, number, extent)
+    y[0, y.shape[1] // 2, y.shape[2] // 2, 3] = torch.nan
+    found = kernels.filtered(y, resampling, *rows, clamp, extent).isnan()
+    reached = twins.filtered(y, resampling, *rows, clamp, extent).isnan()
+    # A product with a whole matrix takes it further than the taps do, but to no other channel.
+    assert reached.any() and found[reached].all()
+    assert not found[..., [c for c in range(24) if c != 3]].any()
+
+
+@pytest.mark.parametrize("clamp", [None, 0.7])
+def test_what_is_not_a_number_is_not_clamped_away_among_colours(clamp):
+    x, weight, bias = normal(1, 7, 7, 8), normal(1, 3, 8, seed=1), normal(1, 3, seed=2)
+    x[0, 1, 2, 3] = torch.nan
+    image = torch.zeros(1, 3, 7, 7, device=DEVICE)
+    kernels.colours(x, weight, bias, clamp, 0.25, image)
+    assert image[0, :, 1, 2].isnan().all() and image.isnan().sum() == 3
 
 
 @pytest.mark.parametrize("clamp", [None, 0.7])
