@@ -20,6 +20,7 @@ from animix.networks.blend import with_mapping
 from animix.rendering import encode, film_path
 from animix.summary import summarize
 from animix.timeline.reader import load_timeline
+from animix.video import muxing
 from animix.video.mp4 import count_frames
 from tests.sounds import decoded, noise, write_wav
 from tests.tiny import plainly, relative_of, tiny_tensors, write_tensors, write_tiny
@@ -520,7 +521,25 @@ def test_a_render_that_is_given_up_leaves_no_sound_behind(folder):
     steps = encode(film, target)
     next(steps)
     steps.close()
-    assert list(target.parent.iterdir()) == []
+    assert [path.name for path in target.parent.iterdir()] in ([], [".animix"])
+
+
+def test_a_sound_that_fails_costs_no_chunk(folder, monkeypatch):
+    write_wav(folder / "song.wav", noise(3))
+    film = open_reel(folder, "audio: song.wav\n")
+    target = folder / "out" / "reel.mp4"
+
+    def failing(*_):
+        raise EncodeError("its sound can't be added")
+
+    with monkeypatch.context() as patch, pytest.raises(EncodeError, match="can't be added"):
+        patch.setattr(muxing, "add_sound", failing)
+        list(encode(film, target))
+    assert not target.exists()
+    (last,) = encode(film, target)  # nothing is left to paint
+    assert (last.done, last.done_before) == (20, 20)
+    assert len(decoded("-i", target)) == 2 * 48_000
+    assert list(target.parent.iterdir()) == [target]
 
 
 def test_a_sound_that_is_not_there_is_a_mistake_at_its_place_like_a_latent_that_is_not(folder):

@@ -15,6 +15,7 @@ from animix.video.mp4 import count_frames
 from animix.video.run import Outcome, Run
 from animix.video.settings import EncoderSettings
 from animix.video.soundtrack import Soundtrack
+from animix.whole_file import part_of
 
 BITRATE = "192k"
 
@@ -39,11 +40,11 @@ def with_sound(
         yield target
         return
     place = Path(os.path.realpath(target))
-    folder = place.with_name(f".{place.name}.sound-{os.getpid()}")
+    folder = part_of(place)
     sound, film = folder / "sound.m4a", folder / place.name
     try:
         with making_room(target, place):
-            folder.mkdir(exist_ok=True)
+            folder.mkdir()
         arguments = sound_arguments(soundtrack, soundtrack.samples(frames, settings.fps), sound)
         with Run(arguments, growing=sound) as run:
             yield film
@@ -79,7 +80,7 @@ def add_sound(film: Path, sound: Path, target: Path, settings: EncoderSettings) 
     Raises EncodeError where ffmpeg fails, with its last words.
     """
     place = Path(os.path.realpath(target))
-    part = place.with_name(f".{place.name}.part-{os.getpid()}")
+    part = part_of(place)
     arguments = [
         *("-loglevel", "error", "-y", "-i", f"file:{film}", "-i", f"file:{sound}"),
         *("-map", "0:v:0", "-map", "1:a:0", "-map_metadata", "0", "-c", "copy", *_NO_EDIT_LIST),
