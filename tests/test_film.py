@@ -94,7 +94,7 @@ def test_the_slowest_stage_is_told(folder, monkeypatch, slow):
     monkeypatch.setattr(rendering, "make_encoder", Recorder)
     *_, last = encode(film, folder / "reel.mp4", frames=range(3))
     assert (last.done, last.slowest_stage) == (3, slow)
-    num_cells = len({film._cell(index).start for index in range(3)})
+    num_cells = len({film.cell(index).start for index in range(3)})
     assert last.stage_seconds["encoding"] == 2 * num_cells
     assert last.stage_seconds["painting"] == (5 if slow == "painting" else 1) * num_cells
 
