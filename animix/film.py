@@ -18,7 +18,7 @@ from animix.checkpoints.runs import find_run
 from animix.crew import Take, one_by_one, share_out
 from animix.engine.device import choose_device, choose_gpus, limit_memory, memory_of, painting
 from animix.engine.make import Engine, make_engine
-from animix.engine.pixels import lay, lies_as_it_is, to_rgb8
+from animix.engine.pixels import lay, lies_as_it_is, to_bytes, to_rgb8
 from animix.engine.precision import choose_precision
 from animix.engine.shelf import Shelf
 from animix.engine.transfer import Transfer, new_stream
@@ -38,6 +38,7 @@ from animix.networks.network import Network
 from animix.networks.step import step
 from animix.sampling import make_schedule
 from animix.schedule import Column, Row, Schedule
+from animix.timeline.formats import frame_bytes
 from animix.timeline.timeline import Timeline
 
 LOOKAHEAD_FRAMES = 128
@@ -82,7 +83,7 @@ class Film:
         return canvas
 
     def yuv420(self, index: int) -> NDArray[np.uint8]:
-        """The bytes of a frame before encoding: planar BT.709 4:2:0, limited range."""
+        """The bytes of a frame before encoding, if the output is none else planar BT.709 4:2:0."""
         return next(self.frames(range(index, index + 1)))
 
     def rgb8(self, index: int) -> NDArray[np.uint8]:
@@ -97,7 +98,7 @@ class Film:
                 yield from cell
 
     def cells(self, frames: range) -> Generator[NDArray[np.uint8], None, None]:
-        """The bytes of frames in order, those painted together as one array: [N, H · W · 3/2].
+        """The bytes of frames in order, those painted together as one array: [N, bytes of one].
 
         Nobody writes over an array that is still in use.
         """
@@ -105,8 +106,14 @@ class Film:
         if not self.more_engines:
             return self._cells(one_by_one(iter(parts)))
         engines = self.engine, *self.more_engines
-        frame_bytes = self.canvas_size[0] * self.canvas_size[1] * 3 // 2
-        length = max(1, BLOCK_BYTES // (frame_bytes * self.engine.batch_size))
+        length = max(
+            1,
+            BLOCK_BYTES
+            // (
+                frame_bytes(self.timeline.output.pixel_format, *self.canvas_size)
+                * self.engine.batch_size
+            ),
+        )
         length = max(1, min(length, len(parts) // (BLOCKS_OF_EACH * len(engines))))
         blocks = [parts[first : first + length] for first in range(0, len(parts), length)]
         alone = [replace(self, engine=engine, more_engines=()) for engine in engines]
@@ -173,8 +180,15 @@ class Film:
             canvases = self._canvases(cell, wanted)
             with step("4:2:0"):
                 finite = _finite(canvases)
-                pixels = self.engine.operations.yuv420(canvases, wanted)
+                pixels = self._pixels(canvases, wanted)
             return Transfer(pixels, copies), Transfer(finite, copies)
+
+    def _pixels(self, canvases: Tensor, frames: range) -> Tensor:
+        """Canvases in the output's pixel format."""
+        pixel_format = self.timeline.output.pixel_format
+        if pixel_format == "yuv420p":
+            return self.engine.operations.yuv420(canvases, frames)
+        return to_bytes(canvases, frames, pixel_format)
 
     def _canvases(self, cell: range, wanted: range) -> Tensor:
         """A cell's wanted pictures on their canvases, [N, 3, H, W], until the next cell's."""
@@ -223,6 +237,7 @@ def open_film(
     suits the device) that can't be had. A ``draft`` is half as wide and high, and skip generators
     stop a block earlier for it.
     """
+    draft = draft or timeline.output.is_draft
     if device is not None and gpus is not None:
         raise OptionError("--device and --gpus both say where to paint: give one of them")
     chosen = (choose_device(device),) if gpus is None else choose_gpus(gpus)
@@ -249,7 +264,8 @@ def open_film(
     if mistakes:
         raise TimelineError(mistakes)
 
-    width, height = timeline.size or (home.img_resolution, home.img_resolution)
+    own_size = (home.img_resolution, home.img_resolution)
+    width, height = timeline.output.canvas_size(timeline.size or own_size)
     extent = extent_of((width, height)) if timeline.frame.fit == "extend" else SQUARE
     stop_resolution = None
     if draft:

@@ -16,10 +16,10 @@ from animix.latents import KeyPath
 from animix.mix import Overlay, share, stack
 from animix.networks.facts import NetworkFacts
 from animix.timeline.arrays import Floats
-from animix.timeline.framing import Framing
+from animix.timeline.framing import Fit, Framing
 from animix.timeline.keyframes import Clip
 from animix.timeline.misread import Misread
-from animix.timeline.timeline import Fit, Noise
+from animix.timeline.timeline import Noise
 from animix.timeline.times import parse_time
 
 

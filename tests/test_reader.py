@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from animix.errors import TimelineError
-from animix.timeline.reader import LARGEST_FPS_TERM, load_timeline, read_timeline
+from animix.timeline.output import LARGEST_FPS_TERM
+from animix.timeline.reader import load_timeline, read_timeline
 from animix.video.settings import MAX_RATE_TERM
 
 SMALL = """\

@@ -111,7 +111,9 @@ def film_target(output: Path | None, planned: Path, *, batch: bool) -> Path:
         if output.suffix and not output.is_dir():
             raise OptionError(f"--output {output}: for several timelines, name a folder")
         return output / planned.name
-    return with_suffix(output, ".mp4")
+    if not planned.suffix:  # a folder of pictures
+        return output
+    return with_suffix(output, planned.suffix)
 
 
 def with_suffix(output: Path, suffix: str, option: str = "--output") -> Path:

@@ -87,7 +87,7 @@ def render(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Render timelines to mp4 files, by default into renders/.
+    """Render timelines to films, mp4 files unless they say otherwise, by default into renders/.
 
     With several files --output names a folder, and a bad file doesn't stop the others. A draft or a
     range of frames gets a file name of its own.
@@ -97,7 +97,7 @@ def render(
 
     def render_one(file: Path) -> None:
         from animix.film import open_film
-        from animix.rendering import encode, film_path
+        from animix.rendering import encode, film_path, size_warning
         from animix.timeline.reader import load_timeline
 
         started = time.monotonic()
@@ -139,6 +139,8 @@ def render(
             slowest_stage=last.slowest_stage,
             device=film.devices,
         )
+        if warning := size_warning(film, target):
+            report.note(warning)
         if with_profile:
             tell_profile(film, chosen, {"opening": opening, **last.stage_seconds})
 
@@ -212,6 +214,7 @@ def check(
 
     def check_one(file: Path) -> None:
         from animix.film import open_film
+        from animix.rendering import check_output
         from animix.schedule import write_csv
         from animix.summary import summarize
         from animix.timeline.reader import load_timeline
@@ -219,6 +222,7 @@ def check(
         if csv and len(files) > 1:
             raise OptionError("--csv writes one schedule: give one timeline")
         film = open_film(load_timeline(file, parse_settings(settings)), device="cpu")
+        check_output(film)
         summary, warnings = summarize(film)
         report.result("\n".join(summary.lines()), **summary.as_dict())
         for note in (*film.notes, *warnings):

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Literal
 
 from animix.errors import Mark
+from animix.timeline.framing import Fit
 from animix.timeline.keyframes import Clip, Ease, Track
-
-Fit = Literal["blur", "cover", "contain", "stretch", "extend"]
+from animix.timeline.output import Output
 
 
 @dataclass(frozen=True)
@@ -138,8 +138,8 @@ class Timeline:
     label: Track | None
     noise: Noise
     frame: Frame
-    output: Path | None
-    """Where the film goes, as an absolute path; None: renders/ under the current folder."""
+    output: Output
+    """What is written; its size, fps and fit stand in the timeline's already."""
     notes: tuple[str, ...] = field(default=())
     """What was decided while reading and the user should know, such as a rounded size."""
 

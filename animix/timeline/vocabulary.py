@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Literal
 
 from animix.timeline.eases import EASES
+from animix.timeline.framing import FITS
 from animix.timeline.latent_path import LATENT_KEYS, LATER_LATENT_KEYS, PATHS, SPACES
 from animix.timeline.layers import LAYER_KEYS, TAKES
-from animix.timeline.timeline import Fit
+from animix.timeline.output import OUTPUT_KEYS
 from animix.timeline.times import MUSICAL, PLACES, UNITS
 
 KEYS = (
@@ -20,10 +21,7 @@ LATER_KEYS = (
 )
 FRAME_KEYS = ("fit", "zoom", "pan", "rotate", "background")
 LATER_FRAME_KEYS = ("into",)
-FITS: tuple[Fit, ...] = get_args(Fit)
 NOISES: tuple[Literal["fixed", "none", "random"], ...] = ("fixed", "none", "random")
-OUTPUT_KEYS = ("file",)
-LATER_OUTPUT_KEYS = ("preset", "size", "fps", "fit", "codec", "crf")
 
 LATER_AUDIO_KEYS = (
     *("file", "start", "trim", "fade-in", "fade-out"),
@@ -39,7 +37,7 @@ LATER_EDIT_KEYS = ("direction", "amount", "sefa")
 
 RESERVED = frozenset(
     (
-        *(*KEYS, *LATER_KEYS, *FRAME_KEYS, *LATER_FRAME_KEYS, *OUTPUT_KEYS, *LATER_OUTPUT_KEYS),
+        *(*KEYS, *LATER_KEYS, *FRAME_KEYS, *LATER_FRAME_KEYS, *OUTPUT_KEYS),
         *(*LATENT_KEYS, *LATER_LATENT_KEYS, *LATER_EDIT_KEYS, *SPACES, *PATHS),
         *(*LAYER_KEYS, *TAKES, *NOISES, *FITS, *LATER_AUDIO_KEYS),
         *(*EASES, *PLACES, *UNITS, *MUSICAL, *LATER_FUNCTIONS, *LATER_VARIABLES),

@@ -25,6 +25,7 @@ from animix.video.ffmpeg import (
 from animix.video.join import Joint
 from animix.video.mp4 import count_frames
 from animix.video.settings import FAST_PRESETS, EncoderSettings, num_cores
+from animix.video.whole_clip import WholeClipEncoder
 
 SEGMENT_BYTES = 128 << 20
 """Frames of a segment: a second or two's worth, so that starting an ffmpeg is little beside it."""
@@ -65,12 +66,18 @@ def segments_of(frames: range, length: int) -> list[range]:
     return [range(max(start, frames.start), min(start + length, frames.stop)) for start in starts]
 
 
-def make_encoder(path: Path, settings: EncoderSettings, frames: range) -> Encoder | SegmentEncoder:
-    """What encodes frames of a film fastest on this machine: one ffmpeg, or several.
+def make_encoder(
+    path: Path, settings: EncoderSettings, frames: range
+) -> Encoder | SegmentEncoder | WholeClipEncoder:
+    """What encodes frames of a film fastest on this machine: one ffmpeg, or several of x264.
 
     With a fast preset one ffmpeg does not fill many cores (at 1024 px on 16 of them one makes 869
     frames a second and four make 1,547); with the others it does.
     """
+    if settings.container in ("gif", "png"):
+        return WholeClipEncoder(path, settings, frames)
+    if settings.made_by != "libx264":
+        return Encoder(path, settings)
     num_segments = len(segments_of(frames, segment_frames(settings)))
     num_encoders = min(num_cores() // CORES_OF_ONE, MAX_ENCODERS, num_segments)
     if settings.preset not in FAST_PRESETS or num_cores() < MIN_CORES or num_encoders < 2:
