@@ -96,8 +96,9 @@ def render(
     written: dict[str, Path] = {}
 
     def render_one(file: Path) -> None:
+        from animix.delivery import size_warning
         from animix.film import open_film
-        from animix.rendering import encode, film_path, size_warning
+        from animix.rendering import encode, film_path
         from animix.timeline.reader import load_timeline
 
         started = time.monotonic()
@@ -213,8 +214,8 @@ def check(
     report = choose_report(as_json=as_json, quiet=quiet)
 
     def check_one(file: Path) -> None:
+        from animix.delivery import check_output
         from animix.film import open_film
-        from animix.rendering import check_output
         from animix.schedule import write_csv
         from animix.summary import summarize
         from animix.timeline.reader import load_timeline
