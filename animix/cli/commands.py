@@ -39,6 +39,7 @@ from animix.cli.arguments import (
     with_suffix,
 )
 from animix.cli.network_commands import NETWORK_COMMANDS
+from animix.cli.preset_commands import presets
 from animix.cli.report import choose_report, clock
 from animix.errors import OptionError
 from animix.tables import count, share_lines
@@ -334,6 +335,7 @@ def render_demo(
     )
 
 
+app.command()(presets)
 for network_command in NETWORK_COMMANDS:
     app.command()(network_command)
 
