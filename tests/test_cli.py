@@ -141,6 +141,52 @@ def test_options_change_what_is_rendered(folder, run, options, name, frames):
     assert count_frames(folder / "renders" / name) == frames
 
 
+OUTPUTS = {
+    "a film for a platform": ("{preset: square, size: 32x32}", "reel-square.mp4", "30 frames, 1 s"),
+    "a GIF": ("reel.gif", None, "10 frames, 1 s, 16×16"),
+    "pictures": ("png", "reel", "10 frames, 1 s, 16×16"),
+}
+
+
+@pytest.mark.parametrize(("output", "name", "words"), OUTPUTS.values(), ids=OUTPUTS)
+def test_outputs_of_all_kinds_are_rendered(folder, run, output, name, words):
+    code, out, _ = run("render", "reel.yaml", "--set", f"output={output}", "--device", "cpu")
+    assert code == 0
+    assert words in out
+    assert (folder / "renders" / name if name else folder / "reel.gif").exists()
+    code, out, _ = run("render", "reel.yaml", "--set", f"output={output}", "--output", "folder/")
+    assert code == (0 if name == "reel" else 2)
+
+
+def test_check_and_render_refuse_what_a_platform_would_refuse(folder, run):
+    for command in ("check", "render"):
+        code, out, err = run(command, "reel.yaml", "--set", "output=reels")
+        assert (code, out) == (2, "")
+        assert "--set output:1:1  reels: the length is 1 s, Instagram Reels takes from 3 to" in err
+        assert "write duration: 3s, or choose another preset (Meta" in err
+    assert not (folder / "renders").exists()
+
+
+def test_a_gif_that_is_too_large_is_told(folder, run, monkeypatch):
+    monkeypatch.setattr("animix.delivery.size_warning", lambda film, target: "it is too large")
+    _, _, err = run("render", "reel.yaml", "--set", "output={preset: gif, size: 16x16}")
+    assert "note: it is too large" in err
+
+
+def test_presets_are_listed_with_their_sources(run):
+    code, out, err = run("presets")
+    assert (code, err) == (0, "")
+    assert re.search(r"^reels +Instagram Reels +mp4 h264 +1080x1920 +30 +17 +24 Mbps$", out, re.M)
+    assert "seconds  from 3 to 900 s" in out
+    assert "Meta, Instagram Platform, IG User Media reference" in out
+    code, out, _ = run("presets", "--json")
+    found = {event["preset"]: event for event in map(json.loads, out.splitlines())}
+    assert found["gif"]["numbers"]["fps"]["value"] == "20"
+    assert found["gif"]["limits"][0]["high"] == 350
+    assert all(number["date"] for each in found.values() for number in each["numbers"].values())
+    assert run("presets", "--quiet") == (0, "", "")
+
+
 @pytest.mark.parametrize(
     "options",
     [

@@ -152,6 +152,12 @@ MISTAKES = {
     ),
     "crf": ("output: {crf: 52}", 15, 'crf is "52": expected 0 to 51', "17 is near perfect"),
     "fractional crf": ("output: {crf: 1.5}", 15, 'crf is "1.5"', ""),
+    "lossless": (
+        "output: {preset: reels, crf: 0}",
+        30,
+        "crf 0 is lossless, which Instagram Reels does not take",
+        "write crf: 1 or more",
+    ),
     "crf of gif": ("output: {preset: gif, crf: 3}", 28, "gif has no crf", "leave crf out"),
     "bitrate": ("output: {bitrate: 8}", 19, '"8" is no bitrate', "8M (megabits a second)"),
     "small bitrate": ("output: {bitrate: 1k}", 19, 'a bitrate of "1k": expected 10k', ""),

@@ -160,6 +160,9 @@ def _output(reading: Reading, found: Mapping[str, Node], node: Node, path: Path)
         message = "crf and bitrate both say how large the film gets"
         reading.note(found["bitrate"].mark, message, "keep one of them: crf keeps the quality even")
         bitrate = None
+    if crf == 0 and codec == "h264" and chosen is not None and chosen.gop_seconds is not None:
+        message = f"crf 0 is lossless, which {chosen.platform} does not take: it is no High profile"
+        reading.note(found["crf"].mark, message, "write crf: 1 or more")
     if crf is None and bitrate is None:
         crf = facts.crf if chosen is None or chosen.codec != codec else chosen.crf or facts.crf
     size = read_size(reading, found.get("size"))
