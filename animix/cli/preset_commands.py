@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from animix.cli.app import AsJson, Quiet
 from animix.cli.report import choose_report
 from animix.tables import table
-from animix.timeline.presets import NUMBERS, Preset, number
-from animix.timeline.presets import presets as all_presets
+
+if TYPE_CHECKING:
+    from animix.timeline.presets import Preset
+
+# Presets are imported where they are used, so that `animix --help` answers at once.
 
 HEADER = ("preset", "for", "format", "size", "fps", "crf", "at most")
 
 
 def presets(as_json: AsJson = False, quiet: Quiet = False) -> None:
     """List the presets of output: what each writes, what its platform refuses, and the sources."""
+    from animix.timeline.presets import presets as all_presets
+
     report = choose_report(as_json=as_json, quiet=quiet)
     found = list(all_presets().values())
     if as_json:
@@ -45,6 +50,8 @@ def lines_of(found: list[Preset]) -> list[str]:
 
 def preset_dict(preset: Preset) -> dict[str, Any]:
     """Everything about a preset, for machines: each number with its source."""
+    from animix.timeline.presets import NUMBERS
+
     numbers = {}
     for name in NUMBERS:
         value = getattr(preset, name)
@@ -80,6 +87,8 @@ def preset_dict(preset: Preset) -> dict[str, Any]:
 
 
 def _row(preset: Preset) -> tuple[str, ...]:
+    from animix.timeline.presets import number
+
     size = "the clip's"
     if preset.size is not None:
         size = "x".join(map(str, preset.size))
