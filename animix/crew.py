@@ -46,6 +46,7 @@ def share_out(
     >>> list(share_out([[1, 2], [3], [4, 5]], [doubled, doubled]))
     [2, 4, 6, 8, 10]
     """
+    blocks = [block for block in blocks if block]
     # Never full and written in C: an interruption can't leave a lock of them taken.
     todo: queue.SimpleQueue[Sequence[tuple[int, Job]] | None] = queue.SimpleQueue()
     done: queue.SimpleQueue[tuple[int, Result] | BaseException] = queue.SimpleQueue()

@@ -11,6 +11,7 @@ from animix.film import Film
 from animix.timeline.formats import CODECS
 from animix.timeline.output import Output
 from animix.timeline.presets import number, refusals
+from animix.video.segments import is_cut, segment_frames, segments_of
 from animix.video.settings import EncoderSettings
 from animix.video.trial import check_encoder
 
@@ -38,13 +39,14 @@ def settings_of(film: Film, *, draft: bool = False) -> EncoderSettings:
         pixel_format=output.pixel_format,
         crf=0 if output.crf is None else output.crf,
         bitrate=output.bitrate,
-        max_bitrate=_max_bitrate(output, film.schedule.num_frames / fps),
     )
     if output.preset is not None and output.preset.gop_seconds is not None:
         length = max(1, round(output.preset.gop_seconds * fps))
         settings = replace(settings, gop_frames=length)
     if output.preset is not None and output.preset.edit_list is False:
         settings = replace(settings, edit_list=False)
+    cap = _max_bitrate(output, settings, film.schedule.num_frames)
+    settings = replace(settings, max_bitrate=cap)
     if draft or output.is_draft:
         worse = min(settings.crf + DRAFT_CRF, CODECS[output.codec].worst_crf)
         crf = output.crf if output.is_draft and output.crf is not None else worse
@@ -52,10 +54,10 @@ def settings_of(film: Film, *, draft: bool = False) -> EncoderSettings:
     return settings
 
 
-def _max_bitrate(output: Output, seconds: Fraction) -> int | None:
+def _max_bitrate(output: Output, settings: EncoderSettings, num_frames: int) -> int | None:
     """The cap of a preset, or what keeps the file below the platform's size; bits a second.
 
-    It holds for every second, so the file has at most as much as one second more would take.
+    It holds for every second, so a segment has at most as much as one second more would take.
     """
     if output.preset is None or CODECS[output.codec].crf is None:
         return None
@@ -63,7 +65,11 @@ def _max_bitrate(output: Output, seconds: Fraction) -> int | None:
     largest = output.preset.limit("bytes")
     if largest is not None and largest.high is not None:
         sound = output.preset.audio_bitrate or 0
-        fitting = int(largest.high * 8 * FILE_SHARE / (seconds + 1)) - sound
+        num_segments = 1
+        if is_cut(settings):
+            num_segments = len(segments_of(range(num_frames), segment_frames(settings)))
+        seconds = num_frames / settings.fps + num_segments
+        fitting = int(largest.high * 8 * FILE_SHARE / seconds) - sound
         if fitting < LARGEST_CAP:
             caps.append(max(1, fitting))
     cap = min(caps, default=None)

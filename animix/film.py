@@ -6,6 +6,7 @@ import contextlib
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +66,10 @@ class Film:
     """What was read: the timeline, networks and latents."""
     notes: tuple[str, ...]
     """What the user should know before it is rendered."""
+    home_files: tuple[Path, Path]
+    """The base's and the mapping's, which give what is not mixed."""
+    stop_resolution: int | None = None
+    """Where networks stop, for a draft."""
     more_engines: tuple[Engine, ...] = ()
     """Those of further GPUs, which paint the same frames as the first."""
 
@@ -75,7 +80,7 @@ class Film:
 
     def canvas(self, index: int) -> Tensor:
         """The picture of a frame as it lies on the canvas: [3, H, W], nominally in [-1, 1]."""
-        cell = self._cell(index)
+        cell = self.cell(index)
         with painting(self.engine.device):
             canvas = self._canvases(cell, range(index, index + 1))[0].clone()
             finite = _finite(canvas[None])
@@ -97,39 +102,37 @@ class Film:
             for cell in cells:
                 yield from cell
 
-    def cells(self, frames: range) -> Generator[NDArray[np.uint8], None, None]:
+    def cells(self, *frames: range) -> Generator[NDArray[np.uint8], None, None]:
         """The bytes of frames in order, those painted together as one array: [N, bytes of one].
 
-        Nobody writes over an array that is still in use.
+        Of several ranges one comes after the other. Nobody writes over an array that is still in
+        use.
         """
-        parts = self._parts(frames)
+        parts = [part for each in frames for part in self._parts(each)]
+        stop = max((each.stop for each in frames), default=0)
         if not self.more_engines:
-            return self._cells(one_by_one(iter(parts)))
+            return self._cells(stop, one_by_one(iter(parts)))
         engines = self.engine, *self.more_engines
-        length = max(
-            1,
-            BLOCK_BYTES
-            // (
-                frame_bytes(self.timeline.output.pixel_format, *self.canvas_size)
-                * self.engine.batch_size
-            ),
-        )
+        of_frame = frame_bytes(self.timeline.output.pixel_format, *self.canvas_size)
+        most_bytes = BLOCK_BYTES // len(engines)
+        length = max(1, most_bytes // (of_frame * self.engine.batch_size))
         length = max(1, min(length, len(parts) // (BLOCKS_OF_EACH * len(engines))))
         blocks = [parts[first : first + length] for first in range(0, len(parts), length)]
         alone = [replace(self, engine=engine, more_engines=()) for engine in engines]
-        return share_out(blocks, [film._cells for film in alone[: len(blocks)]])
+        workers = [partial(film._cells, stop) for film in alone[: len(blocks)]]
+        return share_out(blocks, workers)
 
     def _parts(self, frames: range) -> list[range]:
         """Frames by the cells that they are painted in."""
         parts = []
         start = frames.start
         while start < frames.stop:
-            parts.append(range(start, min(self._cell(start).stop, frames.stop)))
+            parts.append(range(start, min(self.cell(start).stop, frames.stop)))
             start = parts[-1].stop
         return parts
 
-    def _cells(self, take: Take[range]) -> Generator[NDArray[np.uint8], None, None]:
-        """The bytes of each part of a cell that is taken."""
+    def _cells(self, stop: int, take: Take[range]) -> Generator[NDArray[np.uint8], None, None]:
+        """The bytes of each part of a cell that is taken; none is from ``stop`` on."""
         on_cuda = self.engine.device.type == "cuda"
         copies = new_stream(self.engine.device) if on_cuda else None
         under_way: deque[tuple[range, Transfer, Transfer]] = deque()
@@ -140,8 +143,8 @@ class Film:
                 if len(under_way) < num_ahead:
                     wanted = take(not under_way)
                     if wanted is not None:
-                        cell = self._cell(wanted.start)
-                        self.engine.shelf.expect(self._next_columns(cell))
+                        cell = self.cell(wanted.start)
+                        self.engine.shelf.expect(self._columns_from(cell, stop))
                         under_way.append((wanted, *self._painted(cell, wanted, copies)))
                         continue
                 if not under_way:
@@ -160,17 +163,17 @@ class Film:
         _check_finite([row.index for row in rows], finite)
         return pictures
 
-    def _cell(self, index: int) -> range:
+    def cell(self, index: int) -> range:
         """The frames that are painted together with a frame, whichever of them are asked for."""
         size = self.engine.batch_size
         start = index // size * size
         return range(start, min(start + size, self.schedule.num_frames))
 
-    def _next_columns(self, cell: range) -> list[int]:
-        """The networks that come into use after a cell, the soonest first."""
-        ahead = range(cell.stop, min(cell.stop + LOOKAHEAD_FRAMES, self.schedule.num_frames))
+    def _columns_from(self, cell: range, stop: int) -> list[int]:
+        """The networks that a cell uses, then those that come after it, the soonest first."""
         used = self.schedule.columns_in(cell)
-        return [column for column in self.schedule.columns_in(ahead) if column not in used]
+        ahead = range(cell.stop, max(cell.stop, min(cell.stop + LOOKAHEAD_FRAMES, stop)))
+        return list(dict.fromkeys([*used, *self.schedule.columns_in(ahead)]))
 
     def _painted(
         self, cell: range, wanted: range, copies: torch.cuda.Stream | None
@@ -242,10 +245,9 @@ def open_film(
         raise OptionError("--device and --gpus both say where to paint: give one of them")
     chosen = (choose_device(device),) if gpus is None else choose_gpus(gpus)
     choose_precision(chosen[0], precision)
-    if memory_bytes is not None:
-        for each in chosen:
-            limit_memory(each, memory_bytes)
-    elif len(chosen) > 1:
+    for each in chosen:
+        limit_memory(each, memory_bytes)
+    if memory_bytes is None and len(chosen) > 1:
         # A plan follows from the memory, and all must have the same.
         memory_bytes = min(memory_of(each) for each in chosen)
     runs = find_networks(timeline)
@@ -277,15 +279,15 @@ def open_film(
     for each in chosen:
         with painting(each):
             engine = make_engine(
-                home.to(each),
+                home,
                 Shelf(files, each),
                 projected,
                 schedule,
-                (width, height),
-                memory_bytes,
-                stop_resolution,
-                extent,
-                precision,
+                canvas_size=(width, height),
+                memory_bytes=memory_bytes,
+                stop_resolution=stop_resolution,
+                extent=extent,
+                precision=precision,
             )
         engines.append(engine)
     engine = engines[0]
@@ -305,8 +307,9 @@ def open_film(
             *differences,
             *_noise_notes(timeline, home),
             *engine.notes,
-            *_kind_notes(chosen),
         ),
+        home_files=(runs[columns[0].network][-1], runs[timeline.mapping][-1]),
+        stop_resolution=stop_resolution,
         more_engines=tuple(engines[1:]),
     )
 
@@ -318,16 +321,6 @@ def _noise_notes(timeline: Timeline, home: Network) -> list[str]:
     if any(name.endswith(".noise_strength") for name in home.tensors):
         return []
     return [f"noise: {timeline.noise.kind} changes nothing, these networks take no noise"]
-
-
-def _kind_notes(devices: Sequence[torch.device]) -> list[str]:
-    """Says that frames of several GPUs are not those of one, where the GPUs differ."""
-    if len(devices) == 1:
-        return []
-    kinds = dict.fromkeys(torch.cuda.get_device_name(device) for device in devices)
-    if len(kinds) == 1:
-        return []
-    return [f"{' and '.join(kinds)} paint within rounding, but not to the bit, the same"]
 
 
 def find_networks(timeline: Timeline) -> dict[str, list[Path]]:

@@ -17,6 +17,8 @@ class Progress:
     elapsed_seconds: float
     stage_seconds: Mapping[str, float] = field(default_factory=dict)
     """How long the work has waited for each of its stages, where it has several."""
+    done_before: int = 0
+    """So many of those done were so when it began."""
 
     @property
     def slowest_stage(self) -> str:
@@ -30,7 +32,7 @@ class Progress:
     @property
     def per_second(self) -> float:
         """Steps a second so far."""
-        return self.done / max(self.elapsed_seconds, 1e-9)
+        return (self.done - self.done_before) / max(self.elapsed_seconds, 1e-9)
 
     @property
     def eta_seconds(self) -> float:

@@ -3,12 +3,55 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
+import re
+import secrets
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 from animix.errors import OptionError
+
+_PROCESS = secrets.token_hex(3)
+"""Tells this process from an earlier one of the same number, as a container's first always has."""
+_COUNT = itertools.count()
+
+
+def part_of(target: Path) -> Path:
+    """A hidden name beside ``target`` that nobody else has, for what is to take its place."""
+    return target.with_name(f".{target.name}.part-{ending_of_ours()}")
+
+
+def ending_of_ours() -> str:
+    """The end of a name that tells whose it is: ``12345-9f86d0-7``."""
+    return f"{os.getpid()}-{_PROCESS}-{next(_COUNT)}"
+
+
+def is_left_over(name: str) -> bool:
+    """Whether a name with such an end is that of a process that is gone.
+
+    >>> is_left_over(part_of(Path("reel.mp4")).name), is_left_over("reel-1.mp4")
+    (False, False)
+    """
+    found = re.search(r"-([0-9]{1,10})-([0-9a-f]{6})-[0-9]+$", name)
+    if found is None:
+        return False
+    if int(found[1]) == os.getpid():
+        return found[2] != _PROCESS
+    return not _is_alive(int(found[1]))
+
+
+def _is_alive(process: int) -> bool:
+    if os.name == "nt":  # there a signal 0 is a Ctrl-C
+        return True
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True
 
 
 @contextlib.contextmanager
@@ -20,7 +63,7 @@ def whole_file(target: Path) -> Iterator[Path]:
     """
     # A link stays a link: what it leads to is written.
     target = Path(os.path.realpath(target))
-    part = target.with_name(f".{target.name}.part-{os.getpid()}")
+    part = part_of(target)
     try:
         if target.exists() and not target.is_file():
             raise OptionError(f"{target} is no regular file; name another")

@@ -31,7 +31,7 @@ import animix
 from animix.film import Film, open_film
 from animix.rendering import encode
 from animix.timeline.reader import load_timeline
-from animix.video.segments import make_encoder
+from animix.video.segments import Segment, make_encoder, segment_frames, segments_of
 from animix.video.settings import EncoderSettings, Preset, num_cores
 
 TIMELINE = """
@@ -66,7 +66,9 @@ class Pipeline:
         settings = EncoderSettings(width, height, self.film.schedule.fps, preset=preset)
 
         def work() -> None:
-            with make_encoder(self.folder / "film.mp4", settings, range(num_frames)) as encoder:
+            parts = segments_of(range(num_frames), segment_frames(settings))
+            segments = [Segment(part, lambda part: self.folder / f"{part}.mp4") for part in parts]
+            with make_encoder(self.folder / "film.mp4", settings, segments) as encoder:
                 while encoder.num_frames < num_frames:
                     for cell in self.cells:
                         encoder.write(cell[: num_frames - encoder.num_frames])

@@ -198,6 +198,8 @@ def test_presets_are_listed_with_their_sources(run):
         ["--memory", "much"],
         ["--memory", "-1GB"],
         ["--memory", "8GB", "--device", "cpu"],
+        ["--precision", "double"],
+        ["--device", "cpu", "--precision", "float16"],
         ["--output", "film.avi"],
         ["--set", "duration"],
         ["--set", "nonsense.key=3"],
@@ -227,11 +229,14 @@ def test_json_tells_machines_everything(folder, run):
     assert [mistake["line"] for mistake in error["mistakes"]] == [3, 6]
 
 
-def test_a_still_is_the_frame_of_the_render(folder, run):
-    code, out, _ = run("still", "reel.yaml", "--at", "50%")
+@pytest.mark.parametrize("precision", [None, "float32", "bfloat16"])
+def test_a_still_is_the_frame_of_the_render(folder, run, precision):
+    chosen = ("--precision", precision) if precision else ()
+    code, out, _ = run("still", "reel.yaml", "--at", "50%", "--device", "cpu", *chosen)
     assert code == 0
     assert "renders/reel-frame-5.png" in out
-    film = open_film(load_timeline(folder / "reel.yaml"), device="cpu")
+    timeline = load_timeline(folder / "reel.yaml")
+    film = open_film(timeline, device="cpu", precision=precision)
     assert (np.asarray(Image.open(folder / "renders/reel-frame-5.png")) == film.rgb8(5)).all()
 
 
@@ -337,6 +342,7 @@ def test_seeds_orders_by_closeness_in_w(folder, run):
         ["1..5", "--at", "20%"],
         ["1..5", "--output", "a.jpg"],
         ["1..5", "--set", "a=1"],
+        ["1..5", "--device", "cpu", "--precision", "bfloat16"],
     ],
 )
 def test_seeds_that_can_not_be_drawn_fail(folder, run, arguments):
@@ -470,7 +476,38 @@ def test_an_interruption_leaves_no_half_film(folder, number, code):
     assert "Traceback" not in err
     if number == signal.SIGINT:
         assert err.rstrip().endswith("interrupted")
-    assert list((folder / "renders").iterdir()) == []
+    # Nothing but chunks, if any was finished so soon.
+    assert {path.name for path in (folder / "renders").iterdir()} <= {".animix"}
+    assert not list((folder / "renders").rglob("*part*"))
+    assert not list((folder / "renders").rglob("user*"))
+
+
+def test_an_interrupted_render_says_what_it_goes_on_from(folder, run):
+    (folder / "long.yaml").write_text(REEL.replace("1s", "16s").replace("fps: 10", "fps: 20"))
+    process = start(folder, "render", "long.yaml", stderr=subprocess.PIPE, text=True)
+    wait_for(
+        lambda: list((folder / "renders").rglob("[0-9a-f]*.mp4")) or process.poll() is not None
+    )
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=20)
+    if process.returncode:  # it may have been quicker
+        code, out, err = run("render", "long.yaml")
+        assert code == 0
+        assert re.search(r"note: (96|192|288) of 320 frames were rendered before", err)
+        assert "320 frames, 16 s" in out
+    assert [path.name for path in (folder / "renders").iterdir()] == ["long.mp4"]
+    assert run("render", "long.yaml", "--keep-cache", "--quiet") == (0, "", "")
+    code, out, _ = run("render", "long.yaml", "--json")
+    assert json.loads(out.splitlines()[-1])["frames_before"] == 320
+    assert json.loads(out.splitlines()[0])["text"] == "320 of 320 frames were rendered before"
+    assert [path.name for path in (folder / "renders").iterdir()] == ["long.mp4"]
+
+
+@pytest.mark.parametrize("options", [["--keep-cache"], ["--fresh"]])
+def test_chunks_stay_when_they_are_asked_for(folder, run, options):
+    assert run("render", "reel.yaml", "--quiet", *options)[0] == 0
+    found = [path.name for path in (folder / "renders").iterdir()]
+    assert sorted(found) == ([".animix"] if "--keep-cache" in options else []) + ["reel.mp4"]
 
 
 def test_a_terminal_gets_a_bar_with_frames_per_second_and_eta(folder):

@@ -1,9 +1,11 @@
 """Devices are chosen by name, GPUs by number, and what isn't there is told."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
-from animix.engine.device import choose_gpus
+from animix.engine.device import choose_gpus, limit_memory
 from animix.errors import OptionError
 
 
@@ -11,6 +13,7 @@ from animix.errors import OptionError
 def four_gpus(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda number: "H100")
 
 
 @pytest.mark.parametrize(
@@ -43,3 +46,24 @@ def test_without_cuda_there_are_no_gpus(monkeypatch, text):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(OptionError, match="no CUDA device here"):
         choose_gpus(text)
+
+
+def test_gpus_of_several_kinds_are_refused(four_gpus, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda number: "AB"[number // 3])
+    assert len(choose_gpus("0,1,2")) == 3
+    with pytest.raises(OptionError, match="expected GPUs of one kind, but 2 is a A, 3 is a B"):
+        choose_gpus("all")
+
+
+@pytest.mark.parametrize(
+    ("asked", "fraction"), [(None, 1.0), (40_700_000_000, 0.5), (10**12, 1.0), (1, 0.0)]
+)
+def test_a_limit_holds_for_its_film_alone(monkeypatch, asked, fraction):
+    card = SimpleNamespace(total_memory=80_000_000_000)
+    told = []
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: card)
+    monkeypatch.setattr(
+        torch.cuda, "set_per_process_memory_fraction", lambda share, device: told.append(share)
+    )
+    limit_memory(torch.device("cuda", 0), asked)
+    assert told == [pytest.approx(fraction)]

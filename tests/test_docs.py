@@ -106,6 +106,35 @@ def test_the_figures_of_several_gpus_are_those_of_their_benchmark():
         assert found["same_frames"]
 
 
+def test_the_figures_of_stylegan3_are_those_of_its_benchmark():
+    report = json.loads((ROOT / "benchmarks/results/stylegan3-cuda.json").read_text())
+    page = (ROOT / "docs/performance.md").read_text(encoding="utf-8")
+    assert "H100" in report["device"]
+
+    def figures(kind, case, what):
+        found = [report["results"][f"{kind}, {size} px, {case}"][what] for size in (256, 512, 1024)]
+        return " | ".join(map(str, found))
+
+    for kind in ("T", "R"):
+        for case in ("a mix for every frame", "one mix"):
+            row = f"| StyleGAN3-{kind}, {case} | {figures(kind, case, 'fps')} |"
+            assert row in README and row in page
+        plain = figures(kind, "a mix for every frame", "plain_fps")
+        assert f"| – the plain path, float32, a mix for every frame | {plain} |" in page
+    errors = [result["relative_error"] for result in report["results"].values()]
+    assert (min(errors), max(errors)) == (0.00092, 0.004)
+    assert "0.9e-3 to 4e-3 off" in page
+
+
+def test_the_figures_of_processors_are_those_of_their_benchmark():
+    report = json.loads((ROOT / "benchmarks/results/cpu.json").read_text())
+    page = (ROOT / "docs/performance.md").read_text(encoding="utf-8")
+    for case, result in report["results"].items():
+        columns = ("naive", "plain", "float32", "pictures", "times_naive")
+        figures = " | ".join(str(result[column]) for column in columns)
+        assert f"| {case} | {figures} |" in page
+
+
 def test_no_document_has_a_gap():
     for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), ROOT / "CONTRIBUTING.md"]:
         assert not re.findall(r"\b(?:TODO|TBD|XXX|[A-Z]+_LINES?)\b", page.read_text("utf-8"))

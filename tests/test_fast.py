@@ -1,7 +1,5 @@
 """The fast engine paints what the plain one paints, however frames are mixed and asked for."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
@@ -21,7 +19,7 @@ from animix.errors import OptionError
 from animix.film import open_film
 from animix.networks.extent import SQUARE, Extent
 from animix.timeline.reader import load_timeline
-from tests.tiny import plainly, relative_of, tiny_tensors, write_tensors
+from tests.tiny import fastly, plainly, relative_of, tiny_tensors, write_tensors
 
 NETWORKS = """
 networks: {faces: faces.safetensors, art: "art-*.safetensors", third: third.safetensors,
@@ -64,12 +62,8 @@ def both(folder, text, batch_size=4, dtype=torch.float32, projected=None, **sett
     (folder / "reel.yaml").write_text(NETWORKS + text)
     film = open_film(load_timeline(folder / "reel.yaml"), device="cpu", **settings)
     stop = 8 if settings.get("draft") else None
-    plain = plainly(film, projected=projected or {}, stop_resolution=stop)
-    plan = Plan(batch_size, dtype, place_columns(plain.schedule, batch_size))
-    home = load_network(folder / "faces.safetensors")
-    shelf, given = plain.engine.shelf, projected or {}
-    fast = FastEngine(home, shelf, given, plan, twins, stop, plain.extent)
-    return plain, replace(plain, engine=fast)
+    given = {"projected": projected or {}, "stop_resolution": stop}
+    return plainly(film, **given), fastly(film, batch_size, dtype, **given)
 
 
 def assert_same_pictures(plain, fast, tolerance=1e-5):

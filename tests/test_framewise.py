@@ -13,14 +13,20 @@ from animix.engine import framewise_stylegan2, precision
 from animix.engine.framewise import FramewiseEngine
 from animix.engine.framewise_stylegan2 import MixedWeights, synthesize_frame, weight_is_smaller
 from animix.engine.plain import PlainEngine
-from animix.engine.plan import LARGE, make_framewise_plan, num_multiply_adds
+from animix.engine.plan import (
+    LARGE,
+    Plan,
+    make_framewise_plan,
+    num_multiply_adds,
+    place_columns,
+)
 from animix.engine.stack import Stack
 from animix.engine.styles import prepare
 from animix.errors import OptionError
 from animix.film import open_film
 from animix.timeline.reader import load_timeline
 from tests.test_fast import BLENDS, NETWORKS, assert_same_pictures, write_networks
-from tests.tiny import plainly, write_tensors, write_tiny
+from tests.tiny import plainly, tiny_stylegan3, write_tensors, write_tiny
 
 TOLERANCE = {"float32": 1e-5, "bfloat16": 2e-2}
 """‖found − plain‖ / ‖plain‖ of random networks of 16 px; at 256 px bfloat16 has 6e-3 to 1.1e-2."""
@@ -107,13 +113,10 @@ def test_weights_and_activations_are_modulated_alike(tmp_path, monkeypatch):
         assert_same_pictures(plain, opened(tmp_path, BLENDS["a sweep"]))
 
 
-def with_plan(film, batch_size, num_threads, precision="bfloat16"):
-    dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16}[precision]
+def with_plan(film, batch_size, num_threads, dtype=torch.bfloat16):
+    """The same film in cells of another size, painted by so many threads."""
     home = film.engine.home
-    plan = make_framewise_plan(film.schedule, home, dtype, num_threads)
-    plan = replace(plan, batch_size=batch_size, num_threads=num_threads)
-    slots = tuple(range(len(film.schedule.columns)))
-    plan = replace(plan, slot_of_column=slots)
+    plan = Plan(batch_size, dtype, place_columns(film.schedule, batch_size), num_threads)
     return replace(film, engine=FramewiseEngine(home, film.engine.shelf, {}, plan))
 
 
@@ -205,13 +208,11 @@ def test_large_frames_are_painted_one_after_the_other(tmp_path):
     home = film.engine.home
     # 2 · 9 · 8² weights at 8 and at 16 px, with half as large an input each first; one at 4 px.
     assert num_multiply_adds(home) == 9 * 8**2 * (4**2 + 4**2 + 8**2 + 8**2 + 16**2)
-    plan = make_framewise_plan(film.schedule, home, torch.float32, 3)
+    plan = make_framewise_plan(film.schedule, home, film.canvas_size, torch.float32, 3)
     assert (plan.batch_size, plan.num_threads, plan.num_slots) == (16, 3, 2)
-    large = replace(home, tensors={**home.tensors})
-    large.tensors["synthesis.b16.conv1.weight"] = torch.empty(0).expand(0)
     wide = torch.empty(1, device="meta").expand(LARGE // 16**2)
-    large.tensors["synthesis.b16.conv1.weight"] = wide
-    plan = make_framewise_plan(film.schedule, large, torch.float32, 3)
+    large = replace(home, tensors={**home.tensors, "synthesis.b16.conv1.weight": wide})
+    plan = make_framewise_plan(film.schedule, large, film.canvas_size, torch.float32, 3)
     assert (plan.batch_size, plan.num_threads) == (1, 1)
 
 
@@ -240,8 +241,6 @@ def test_precision_follows_flags_unless_it_is_named(
 
 @pytest.mark.parametrize(("asked", "notes"), [(None, 0), ("float32", 0), ("bfloat16", 1)])
 def test_other_networks_are_painted_in_float32(tmp_path, asked, notes):
-    from tests.tiny import tiny_stylegan3
-
     write_tensors(tmp_path / "faces.safetensors", *tiny_stylegan3())
     (tmp_path / "reel.yaml").write_text("networks: {a: faces.safetensors}\nduration: 1s\n")
     film = open_film(load_timeline(tmp_path / "reel.yaml"), device="cpu", precision=asked)
@@ -276,3 +275,13 @@ def test_no_device_has_to_have_float64(tmp_path, architecture, dtype):
         blur = torch.empty(4, 4, device="meta")
         picture = synthesize_frame(stack, styles, weights, {}, blur, dtype)
     assert (picture.shape, picture.dtype) == ((1, 3, 16, 16), torch.float32)
+
+
+def test_cells_of_large_canvases_have_few_frames(tmp_path):
+    write_networks(tmp_path)
+    film = opened(tmp_path, BLENDS["a sweep"])
+    sizes = [
+        make_framewise_plan(film.schedule, film.engine.home, size, torch.float32, 2).batch_size
+        for size in ((512, 512), (1080, 1920), (2048, 2048), (16384, 16384))
+    ]
+    assert sizes == [16, 8, 4, 1]

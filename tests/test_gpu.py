@@ -164,6 +164,28 @@ def test_the_fast_engine_paints_stylegan3_as_the_plain_one(folder, blend, settin
     ]
 
 
+@pytest.mark.parametrize("settings", [{}, {"conv_kernel": 1, "use_radial_filters": True}])
+@pytest.mark.parametrize("blend", ["{swap: {0%: none, 50%: 8, 100%: none}}", "{swap: 16}"])
+@pytest.mark.parametrize("size", ["90x160", "160x90", "64x256"])
+def test_the_fast_engine_extends_stylegan3_as_the_plain_one(folder, size, blend, settings):
+    tensors, metadata = tiny_stylegan3(img_resolution=64, channels=64, **settings)
+    write_tensors(folder / "faces.safetensors", tensors, metadata)
+    relative = relative_of(tensors, amount=0.1)
+    write_tensors(folder / "art-1.safetensors", relative, metadata)
+    (folder / "reel.yaml").write_text(
+        "networks: {faces: faces.safetensors, art: art-1.safetensors}\nduration: 2s\nfps: 10\n"
+        f"size: {size}\nframe: {{fit: extend}}\nlatents: [3, 17]\nblend: [faces, art: {blend}]\n"
+    )
+    timeline = load_timeline(folder / "reel.yaml")
+    film = open_film(timeline, device="cuda")
+    assert isinstance(film.engine, FastEngine)
+    for index in (0, 5, 19):
+        expected = plainly(film).canvas(index).cpu().numpy()
+        assert relative_error(film.canvas(index), expected) < 1e-2
+    frame = film.yuv420(13).tobytes()
+    assert open_film(timeline, device="cuda").yuv420(13).tobytes() == frame
+
+
 @pytest.mark.parametrize("architecture", ["skip", "resnet", "orig"])
 @pytest.mark.parametrize("size", ["90x160", "160x90", "64x256"])
 def test_the_fast_engine_extends_as_the_plain_one(folder, architecture, size):

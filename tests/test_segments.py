@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import threading
 import time
@@ -15,9 +16,17 @@ import pytest
 
 from animix.errors import EncodeError, OptionError
 from animix.video import segments as segments_module
+from animix.video import settings as settings_module
 from animix.video.ffmpeg import Encoder, find_ffmpeg
 from animix.video.mp4 import count_frames
-from animix.video.segments import SegmentEncoder, make_encoder, segment_frames, segments_of
+from animix.video.segments import (
+    Segment,
+    SegmentEncoder,
+    encoding_of,
+    num_encoders,
+    segment_frames,
+    segments_of,
+)
 from animix.video.settings import EncoderSettings
 from tests import mp4
 from tests.test_ffmpeg import FAKES, decoded, fake, ffmpeg, leaves_the_old_film
@@ -31,9 +40,29 @@ def grey(num_frames: int, settings: EncoderSettings = SMALL) -> np.ndarray:
     return np.repeat(levels.astype(np.uint8)[:, None], settings.frame_bytes, axis=1)
 
 
-def segmented(path: Path, frames: range, settings: EncoderSettings = SMALL, **options):
-    options = {"num_encoders": 3, "length": 8, **options}
-    return SegmentEncoder(path, settings, frames, **options)
+def chunks(path: Path) -> Path:
+    """Where the segments of a film stand in these tests: in a folder of their own."""
+    return path.parent.with_name(f"{path.parent.name}-chunks")
+
+
+def segmented(
+    path: Path, frames: range, settings: EncoderSettings = SMALL, length: int = 8, **options
+):
+    """An encoder that takes the segments that stand there already for whole ones."""
+    folder = chunks(path)
+    folder.mkdir(exist_ok=True)
+
+    def find(part: range) -> Path:
+        return folder / f"{part.start}.mp4"
+
+    parts = segments_of(frames, length)
+    segments = [Segment(part, find, find(part).exists()) for part in parts]
+    return SegmentEncoder(path, settings, segments, **{"num_encoders": 3, **options})
+
+
+def finished(path: Path) -> set[str]:
+    """The segments of a film that are whole, and nothing else stands beside them."""
+    return {place.name for place in chunks(path).iterdir()}
 
 
 # -- The film --------------------------------------------------------------------------------------
@@ -74,7 +103,14 @@ def test_a_joined_film_says_what_one_from_one_piece_says(tmp_path: Path, preset)
     names = [name for name, _ in mp4.boxes(joined.path.read_bytes())]
     assert names.index("moov") < names.index("mdat")
     assert mp4.colour(joined.path) == mp4.colour(whole.path) == ("nclx", 1, 1, 1, False)
-    for box in ("moov trak edts elst", "moov trak mdia mdhd", "moov trak tkhd", "moov mvhd"):
+    same = [
+        "moov trak edts elst",
+        "moov trak mdia mdhd",
+        "moov trak tkhd",
+        "moov mvhd",
+        "moov udta",
+    ]
+    for box in same:
         assert mp4.box(joined.path, box) == mp4.box(whole.path, box)
     told = [ffmpeg("-i", film.path).stderr.decode() for film in (joined, whole)]
     assert all("yuv420p(tv, bt709, progressive)" in text for text in told)
@@ -84,39 +120,74 @@ def test_a_joined_film_says_what_one_from_one_piece_says(tmp_path: Path, preset)
     assert {1, 9, 17} <= set(keys.tolist())
 
 
-def test_a_film_may_end_before_its_last_frame(tmp_path: Path):
-    with segmented(tmp_path / "film.mp4", range(40)) as film:
-        film.write(grey(11))
-    assert count_frames(film.path) == 11
+@pytest.mark.parametrize("num_encoders", [1, 3])
+@pytest.mark.parametrize(
+    "missing", [[], [0], [16], [32], [0, 8, 32], [8, 24], [0, 8, 16, 24, 32]], ids=str
+)
+def test_only_frames_of_missing_segments_are_wanted(tmp_path: Path, missing, num_encoders):
+    path = tmp_path / "film.mp4"
+    written = grey(40)
+    with segmented(path, range(40), num_encoders=num_encoders) as film:
+        film.write(written)
+    first = path.read_bytes()
+    for start in missing:
+        (chunks(path) / f"{start}.mp4").unlink()
+    with segmented(path, range(40), num_encoders=num_encoders) as film:
+        for start in missing:
+            film.write(written[start : start + 8])
+    assert path.read_bytes() == first
+    assert finished(path) == {f"{start}.mp4" for start in range(0, 40, 8)}
 
 
-def test_segments_are_whole_cells_at_absolute_places():
+def test_another_title_is_no_reason_to_encode_again(tmp_path: Path):
+    path = tmp_path / "film.mp4"
+    for title in ("Porcelain", "ünï=code; 'quoted'", ""):
+        settings = replace(SMALL, title=title)
+        with segmented(path, range(20), settings) as film:
+            if title == "Porcelain":
+                film.write(grey(20))
+        told = ffmpeg("-i", path).stderr.decode()
+        assert re.findall(r"^ +title +: (.*)$", told, re.MULTILINE) == [title] * bool(title)
+        assert encoding_of(settings) == encoding_of(SMALL)
+
+
+@pytest.mark.parametrize("num_cores", [1, 2, 7, 8, 16, 64, 200])
+@pytest.mark.parametrize("preset", ["ultrafast", "medium"])
+def test_the_number_of_threads_is_told(monkeypatch, num_cores, preset):
+    for module in (segments_module, settings_module):
+        monkeypatch.setattr(module, "num_cores", lambda: num_cores)
+    told = encoding_of(replace(SMALL, preset=preset))
+    assert 1 <= int(told[told.index("-threads") + 1]) <= 128
+
+
+@pytest.mark.parametrize("preset", ["ultrafast", "medium"])
+@pytest.mark.parametrize("fps", [1, 10, 30, 120])
+def test_segments_are_whole_cells_at_absolute_places(preset, fps):
     for side in (64, 256, 512, 1024, 4096):
-        length = segment_frames(EncoderSettings(side, side, Fraction(30)))
+        length = segment_frames(EncoderSettings(side, side, Fraction(fps), preset=preset))
         assert length % 32 == 0
+        assert length > 0
         parts = segments_of(range(45, 45 + 3 * length), length)
         assert [frame for part in parts for frame in part] == list(range(45, 45 + 3 * length))
         assert all(part.start % length == 0 for part in parts[1:])
 
 
 @pytest.mark.parametrize(
-    ("preset", "num_cores", "num_frames", "several"),
+    ("preset", "num_cores", "expected"),
     [
-        ("ultrafast", 16, 1000, True),
-        ("superfast", 8, 1000, True),
-        ("ultrafast", 4, 1000, False),
-        ("ultrafast", 16, 96, False),
-        ("veryfast", 16, 1000, False),
-        ("medium", 64, 1000, False),
+        ("ultrafast", 16, 4),
+        ("superfast", 8, 2),
+        ("ultrafast", 4, 1),
+        ("ultrafast", 64, 8),
+        ("veryfast", 16, 1),
+        ("medium", 64, 1),
     ],
 )
 def test_several_encoders_work_where_one_does_not_fill_the_cores(
-    tmp_path: Path, monkeypatch, preset, num_cores, num_frames, several
+    monkeypatch, preset, num_cores, expected
 ):
     monkeypatch.setattr(segments_module, "num_cores", lambda: num_cores)
-    settings = EncoderSettings(1024, 1024, Fraction(30), preset=preset)
-    encoder = make_encoder(tmp_path / "film.mp4", settings, range(num_frames))
-    assert isinstance(encoder, SegmentEncoder if several else Encoder)
+    assert num_encoders(replace(SMALL, preset=preset)) == expected
 
 
 # -- What is refused, and ends before the end ------------------------------------------------------
@@ -130,6 +201,17 @@ def test_more_frames_than_were_to_come_fail(tmp_path: Path):
         segmented(path, range(20)) as film,
     ):
         film.write(grey(21))
+
+
+def test_fewer_frames_than_were_to_come_fail(tmp_path: Path):
+    path = tmp_path / "film.mp4"
+    with (
+        leaves_the_old_film(path),
+        pytest.raises(ValueError, match="11 of the 20 frames"),
+        segmented(path, range(20)) as film,
+    ):
+        film.write(grey(11))
+    assert finished(path) <= {"0.mp4"}
 
 
 def test_a_film_without_frames_fails(tmp_path: Path):
@@ -152,7 +234,12 @@ def test_a_path_that_can_not_be_written_is_refused_before_the_first_frame(tmp_pa
         segmented(tmp_path / name, range(20)),
     ):
         pytest.fail("the block was entered")
-    assert {path.name for path in tmp_path.iterdir()} == {"folder", "file", "pipe"}
+    assert {path.name for path in tmp_path.iterdir()} - {"file-chunks"} == {
+        "folder",
+        "file",
+        "pipe",
+    }
+    assert not list(tmp_path.glob("*/*"))
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError, SystemExit])
@@ -166,6 +253,7 @@ def test_an_interruption_leaves_the_old_film(tmp_path: Path, error, num_frames):
         raise error
     assert all(encoder.has_ended for _, encoder in film._running)
     assert threading.active_count() == before
+    assert finished(path) <= {"0.mp4", "8.mp4", "16.mp4"}
 
 
 def test_an_interruption_ends_the_wait_for_stuck_encoders(tmp_path: Path):
@@ -197,7 +285,7 @@ def test_a_broken_ffmpeg_fails_with_its_last_words(tmp_path: Path, program, word
     with (
         leaves_the_old_film(path),
         pytest.raises(EncodeError, match=words) as caught,
-        segmented(path, range(100), settings, **options) as film,
+        segmented(path, range(40), settings, **options) as film,
     ):
         for frame in grey(40, settings):
             film.write(frame)
@@ -222,6 +310,8 @@ def test_any_encoder_that_dies_ends_them_all(tmp_path: Path, number):
         segmented(path, range(40), executable=fake(tmp_path, "\n".join(lines))) as film,
     ):
         film.write(grey(40))
+    assert f"{8 * number}.mp4" not in finished(path)
+    assert all(name.startswith(tuple("0123456789")) for name in finished(path))
 
 
 def test_a_failure_is_told_while_other_segments_are_written(tmp_path: Path):

@@ -1,12 +1,16 @@
 """The shelf of networks: few at a time, read ahead, and no error lost on the way."""
 
+import threading
+
 import pytest
 import torch
 
 from animix.engine import shelf as shelf_module
 from animix.engine.shelf import MAX_EXPECTED, Shelf
 from animix.errors import NetworkError
-from tests.tiny import relative_of, tiny_tensors, write_tensors
+from animix.film import open_film
+from animix.timeline.reader import load_timeline
+from tests.tiny import plainly, relative_of, tiny_tensors, write_tensors
 
 
 @pytest.fixture
@@ -69,3 +73,48 @@ def test_a_file_that_went_bad_meanwhile_is_told_when_it_is_asked_for(shelf, file
         shelf.take([1])
     with pytest.raises(NetworkError, match=r"art-1\.safetensors"):
         shelf.take([1])
+
+
+SLIDE = """
+networks: {faces: art-0.safetensors, art: "art-[1-5].safetensors"}
+duration: 40f
+latents: [3, 17]
+blend: [faces, art: {snapshot: {0%: first linear, 100%: last}}]
+"""
+
+
+def reads_of(monkeypatch):
+    """The names of all files that are read from here on."""
+    read, load = [], shelf_module.load_network
+    monkeypatch.setattr(
+        shelf_module, "load_network", lambda file: read.append(file.stem) or load(file)
+    )
+    return read
+
+
+@pytest.mark.parametrize("plain", [True, False])
+def test_a_film_reads_each_network_once_and_ahead_of_its_use(files, monkeypatch, plain):
+    (files[0].parent / "reel.yaml").write_text(SLIDE)
+    film = open_film(load_timeline(files[0].parent / "reel.yaml"), device="cpu")
+    film = plainly(film) if plain else film
+    read = reads_of(monkeypatch)
+    waited, take = [], Shelf._read
+    monkeypatch.setattr(
+        Shelf,
+        "_read",
+        lambda shelf, number: waited.append(threading.current_thread().name) or take(shelf, number),
+    )
+    frames = list(film.frames(range(40)))
+    assert sorted(read) == sorted(file.stem for file in files)
+    # By the shelf's own thread, but for what a cell needs beyond those that are read ahead.
+    by_painter = [name for name in waited if not name.startswith("networks")]
+    assert len(by_painter) <= max(0, film.engine.batch_size - MAX_EXPECTED) / 4
+    assert len(frames) == 40
+
+
+def test_a_range_reads_nothing_that_comes_after_it(files, monkeypatch):
+    (files[0].parent / "reel.yaml").write_text(SLIDE)
+    film = plainly(open_film(load_timeline(files[0].parent / "reel.yaml"), device="cpu"))
+    read = reads_of(monkeypatch)
+    list(film.frames(range(3)))
+    assert set(read) <= {"art-0", "art-1", "art-2"}

@@ -12,7 +12,6 @@ from PIL import Image
 
 from animix.errors import EncodeError, OptionError
 from animix.video import whole_clip
-from animix.video.segments import make_encoder
 from animix.video.settings import EncoderSettings
 from animix.video.whole_clip import WholeClipEncoder
 
@@ -29,8 +28,7 @@ def frame(index: int, settings: EncoderSettings = GIF) -> np.ndarray:
 
 
 def write(path: Path, settings: EncoderSettings, frames: range) -> Path:
-    with make_encoder(path, settings, frames) as film:
-        assert isinstance(film, WholeClipEncoder)
+    with WholeClipEncoder(path, settings, frames) as film:
         for index in frames:
             film.write(frame(index).reshape(-1))
         assert film.num_frames == len(frames)

@@ -11,7 +11,11 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from animix.checkpoints.load import load_network
+from animix.engine import twins
+from animix.engine.fast import FastEngine
 from animix.engine.plain import PlainEngine
+from animix.engine.plan import Plan, place_columns
 from animix.film import Film
 from animix.networks import stylegan2_layout, stylegan3_layout
 from animix.networks.lowpass import lowpass
@@ -179,6 +183,17 @@ def plainly(film: Film, **settings: Any) -> Film:
         return film
     settings = {"projected": {}, "extent": film.extent} | settings
     return replace(film, engine=PlainEngine(film.engine.home, film.engine.shelf, **settings))
+
+
+def fastly(
+    film: Film, batch_size: int = 4, dtype: torch.dtype = torch.float32, **settings: Any
+) -> Film:
+    """Return the same film with the fast engine, the kernels' twins inside."""
+    plan = Plan(batch_size, dtype, place_columns(film.schedule, batch_size))
+    settings = {"projected": {}, "extent": film.extent} | settings
+    shelf = film.engine.shelf
+    home = load_network(shelf.files[0])
+    return replace(film, engine=FastEngine(home, shelf, plan=plan, operations=twins, **settings))
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> Path:

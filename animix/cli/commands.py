@@ -10,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import Mapping
 from contextlib import closing
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -38,10 +39,11 @@ from animix.cli.arguments import (
     parse_settings,
     with_suffix,
 )
+from animix.cli.cache_command import cache
 from animix.cli.network_commands import NETWORK_COMMANDS
 from animix.cli.preset_commands import presets
 from animix.cli.report import choose_report, clock
-from animix.errors import OptionError
+from animix.errors import AnimixError, OptionError
 from animix.tables import count, share_lines
 from animix.timeline.timeline import LARGEST_SEED
 from animix.whole_file import whole_file
@@ -84,6 +86,13 @@ def render(
         bool, typer.Option("--profile", help="Tell where the time went, by stage and by layer.")
     ] = False,
     precision: Precision = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Render everything, whatever is in the cache.")
+    ] = False,
+    keep_cache: Annotated[
+        bool,
+        typer.Option("--keep-cache", help="Keep the chunks: after an edit only others are made."),
+    ] = False,
     settings: Settings = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -91,7 +100,7 @@ def render(
     """Render timelines to films, mp4 files unless they say otherwise, by default into renders/.
 
     With several files --output names a folder, and a bad file doesn't stop the others. A draft or a
-    range of frames gets a file name of its own.
+    range of frames gets a file name of its own. What was interrupted goes on with the same command.
     """
     report = choose_report(as_json=as_json, quiet=quiet)
     written: dict[str, Path] = {}
@@ -123,8 +132,14 @@ def render(
         for note in film.notes:
             report.note(note)
         # Closed at once when interrupted, so that ffmpeg ends and its half a film goes.
-        with closing(encode(film, target, frames=chosen, draft=draft)) as steps:
-            last = deque(report.follow(file.name, steps), maxlen=1)[0]
+        with closing(
+            encode(film, target, frames=chosen, draft=draft, fresh=fresh, keep_cache=keep_cache)
+        ) as steps:
+            begun = next(steps)
+            if begun.done_before:
+                total = count(begun.total, "frame")
+                report.note(f"{begun.done_before} of {total} were rendered before")
+            last = deque(report.follow(file.name, chain([begun], steps)), maxlen=1)[0]
         width, height = film.canvas_size
         fps = film.schedule.fps
         report.result(
@@ -134,6 +149,7 @@ def render(
             f"{last.slowest_stage} took longest)",
             file=str(target),
             frames=last.total,
+            frames_before=last.done_before,
             width=width,
             height=height,
             fps=str(fps),
@@ -149,13 +165,17 @@ def render(
     def tell_profile(film: Film, chosen: range | None, stages: Mapping[str, float]) -> None:
         from animix.profile import profile
 
-        report.result(
+        report.profile(
             "\n".join(share_lines(stages, "s")),
             stage_seconds={name: round(seconds, 3) for name, seconds in stages.items()},
         )
         frames = chosen or range(film.schedule.num_frames)
-        found = profile(film, frames[len(frames) // 2])
-        report.result(
+        try:
+            found = profile(film, frames[len(frames) // 2])
+        except AnimixError as error:  # the film is there all the same
+            report.note(f"painting can't be measured step by step: {error}")
+            return
+        report.profile(
             f"painting a frame on {found.device}, measured step by step once more, in a cell of "
             f"{found.num_frames}:\n" + "\n".join(share_lines(found.milliseconds, "ms")),
             frames_of_a_cell=found.num_frames,
@@ -171,6 +191,7 @@ def still(
     at: Annotated[str, typer.Option("--at", metavar="TIME", help="2s, 45f, 50%, 'end - 1s', …")],
     output: Output = None,
     device: Device = None,
+    memory: Memory = None,
     precision: Precision = None,
     settings: Settings = None,
     as_json: AsJson = False,
@@ -188,7 +209,12 @@ def still(
 
         target = with_suffix(output, ".png") if output else None
         timeline = load_timeline(file, parse_settings(settings))
-        film = open_film(timeline, device=device, precision=precision)
+        film = open_film(
+            timeline,
+            device=device,
+            precision=precision,
+            memory_bytes=parse_memory(memory) if memory else None,
+        )
         index = film.schedule.frame_at(at)
         target = target or RENDERS / f"{file.stem}-frame-{index}.png"
         save_png(Image.fromarray(film.rgb8(index)), target)
@@ -318,6 +344,7 @@ def render_demo(
     output: Output = None,
     device: Device = None,
     gpus: Gpus = None,
+    memory: Memory = None,
     precision: Precision = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -329,6 +356,7 @@ def render_demo(
         output=output,
         device=device,
         gpus=gpus,
+        memory=memory,
         precision=precision,
         as_json=as_json,
         quiet=quiet,
@@ -336,6 +364,7 @@ def render_demo(
 
 
 app.command()(presets)
+app.command()(cache)
 for network_command in NETWORK_COMMANDS:
     app.command()(network_command)
 

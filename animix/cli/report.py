@@ -61,6 +61,10 @@ class Report:
         """Tell what was made."""
         self.lost |= not tell(text, err=False)
 
+    def profile(self, text: str, **facts: Any) -> None:
+        """Tell where time went."""
+        tell(text, err=False)
+
     def follow(
         self, title: str, steps: Iterable[Progress], unit: str = "fps"
     ) -> Iterator[Progress]:
@@ -138,6 +142,10 @@ class JsonReport(Report):
         """Write what was made."""
         self._write("result", text=text, **facts)
 
+    def profile(self, text: str, **facts: Any) -> None:
+        """Write where time went."""
+        self._write("profile", **facts)
+
     def follow(
         self, title: str, steps: Iterable[Progress], unit: str = "fps"
     ) -> Iterator[Progress]:
@@ -167,6 +175,9 @@ class QuietReport(Report):
         """Keep quiet."""
 
     def result(self, text: str, **facts: Any) -> None:
+        """Keep quiet."""
+
+    def profile(self, text: str, **facts: Any) -> None:
         """Keep quiet."""
 
     def follow(

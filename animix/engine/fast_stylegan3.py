@@ -17,6 +17,7 @@ from torch.nn.functional import conv2d, linear, pad
 from animix.engine.operations import Operations
 from animix.engine.stylegan3_stack import Stylegan3Stack
 from animix.networks.extent import SQUARE, Extent
+from animix.networks.step import step
 from animix.networks.stylegan3 import waves
 
 GROUP_NUMBERS = 1 << 26
@@ -60,8 +61,10 @@ def paint(
     Weights are those that the frames share; None: they are mixed for each frame.
     """
     if weights is None:
-        weights = shared_weights(stack, mix, operations)
-    styles = prepare(stack, ws, mix)
+        with step("mixed weights"):
+            weights = shared_weights(stack, mix, operations)
+    with step("styles"):
+        styles = prepare(stack, ws, mix)
     return synthesize(stack, styles, weights, operations, extent=extent, streams=streams)
 
 
@@ -131,10 +134,11 @@ def synthesize(
     weights of its own and they are more than a product, it runs alone. The first such parts are
     dealt out to ``streams``.
     """
-    features = waves(stack.waves, stack.plan.input, styles.turn[0], extent).to(stack.dtype)
     mixing = stack.convolutions[0]
-    x = convolved(pad(features, (0, mixing.filling)), weights[mixing.name])
-    x = (x * styles.style[0, :, None, None, : x.shape[3]]).to(stack.dtype)
+    with step(mixing.name):
+        features = waves(stack.waves, stack.plan.input, styles.turn[0], extent).to(stack.dtype)
+        x = convolved(pad(features, (0, mixing.filling)), weights[mixing.name])
+        x = (x * styles.style[0, :, None, None, : x.shape[3]]).to(stack.dtype)
     image = torch.empty(len(x), 3, *extent.sides(stack.img_resolution), device=x.device)
     most = group_numbers(len(x), extent)
     _run(stack, Batch(styles, weights, image, x, extent, most), 0, operations, streams)
@@ -185,14 +189,16 @@ def _run(
         if group < len(x):
             _run_apart(stack, replace(batch, x=x), n, group, operations, streams)
             return
-        y = convolved(x, weights[conv.name])
-        gain, bias, next_style = styles.gain[n], styles.bias[n], styles.style[n + 1]
-        x = operations.filtered(
-            y, stack.resamplings[n], gain, bias, next_style, clamp, batch.extent
-        )
-    scale = stack.plan.output_scale
-    weight, bias = styles.colour_weight[0], styles.colour_bias[0]
-    operations.colours(x, weight, bias, clamp, scale, batch.image)
+        with step(conv.name):
+            y = convolved(x, weights[conv.name])
+            gain, bias, next_style = styles.gain[n], styles.bias[n], styles.style[n + 1]
+            x = operations.filtered(
+                y, stack.resamplings[n], gain, bias, next_style, clamp, batch.extent
+            )
+    with step(stack.facts.layers[-1].name):
+        scale = stack.plan.output_scale
+        weight, bias = styles.colour_weight[0], styles.colour_bias[0]
+        operations.colours(x, weight, bias, clamp, scale, batch.image)
 
 
 def _run_apart(

@@ -69,7 +69,6 @@ class FramewiseEngine:
         self._ws = Ws(home, projected)
         self._noise = NoiseImages(home, plan.dtype)
         self._pool = _pool(plan.num_threads) if plan.num_threads > 1 else None
-        _keep_freed_memory()
 
     def ws(self, row: Row) -> Tensor:
         """The w of a row: [num_ws, w_dim]."""
@@ -96,12 +95,9 @@ class FramewiseEngine:
     def _side_by_side(self, paint: Callable[[int], Tensor], frames: range) -> list[Tensor]:
         if self._pool is None or is_taken_apart():
             return [paint(frame) for frame in frames]
-        pictures: list[Tensor] = []
-        for first in range(0, len(frames), self.plan.num_threads):
-            # A Ctrl-C could leave a lock of the pool taken: it waits until these frames are done.
-            with uninterrupted():
-                pictures += self._pool.map(paint, frames[first : first + self.plan.num_threads])
-        return pictures
+        # A Ctrl-C could leave a lock of the pool taken: it waits until the cell is done.
+        with uninterrupted():
+            return list(self._pool.map(paint, frames))
 
     @torch.inference_mode()
     def _picture(self, row: Row, styles: Styles) -> Tensor:
@@ -132,12 +128,3 @@ def _take_one_core() -> None:
     torch.set_num_threads(1)
     # Asked for the first time in a thread, torch takes the number that was set last, by any thread.
     torch.get_num_threads()
-
-
-def _keep_freed_memory() -> None:
-    """Have glibc keep the memory of activations that are done with for the next ones.
-
-    It gives it back to the system at once, until a large piece was let go: each frame then takes
-    900 page faults at 128 px and 20 % longer.
-    """
-    torch.empty(31 << 20, dtype=torch.uint8)

@@ -73,9 +73,10 @@ class Captured:
         with torch.cuda.stream(stream):
             self.function(*self._inputs)
         torch.cuda.current_stream().wait_stream(stream)
-        self._graph = torch.cuda.CUDAGraph()
+        graph = torch.cuda.CUDAGraph()
         # Torch's own stream for this is on the device that was captured on first. Other threads may
         # read networks into pinned memory meanwhile.
         mode = "thread_local"
-        with torch.cuda.graph(self._graph, stream=stream, capture_error_mode=mode):
-            self._result = self.function(*self._inputs)
+        with torch.cuda.graph(graph, stream=stream, capture_error_mode=mode):
+            result = self.function(*self._inputs)
+        self._graph, self._result = graph, result

@@ -12,12 +12,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from animix.engine.device import memory_of
+from animix.engine.device import keep_freed_memory, memory_of
 from animix.engine.fast import FastEngine
 from animix.engine.framewise import FramewiseEngine
 from animix.engine.operations import Operations
 from animix.engine.plain import PlainEngine
-from animix.engine.plan import make_framewise_plan, make_plan
+from animix.engine.plan import MAX_SLOTS, Plan, make_framewise_plan, make_plan
 from animix.engine.precision import choose_precision, speeds_up_bfloat16
 from animix.engine.resampling import why_not
 from animix.engine.shelf import Shelf
@@ -48,6 +48,10 @@ class Engine(Protocol):
     operations: Operations
     notes: tuple[str, ...]
 
+    @property
+    def plan(self) -> Plan | None:
+        """How it paints, if that had to be planned."""
+
     def ws(self, row: Row) -> Tensor:
         """The w of a row: [num_ws, w_dim]."""
 
@@ -60,6 +64,7 @@ def make_engine(
     shelf: Shelf,
     projected: Mapping[str, NDArray[np.float32]],
     schedule: Schedule,
+    *,
     canvas_size: tuple[int, int],
     memory_bytes: int | None = None,
     stop_resolution: int | None = None,
@@ -68,6 +73,7 @@ def make_engine(
 ) -> Engine:
     """The fastest engine for a network that gives shapes and mapping, and the shelf's device.
 
+    ``home`` is moved to that device, once it is known that memory is enough.
     ``memory_bytes``: what may be taken of a GPU's memory; None: nearly all of it. OptionError where
     that isn't enough, or for a ``precision`` (None: what suits the device) that can't be had.
     """
@@ -75,7 +81,7 @@ def make_engine(
     dtype = choose_precision(device, precision)
 
     def plain(*notes: str) -> PlainEngine:
-        return PlainEngine(home, shelf, projected, stop_resolution, extent, notes)
+        return PlainEngine(home.to(device), shelf, projected, stop_resolution, extent, notes)
 
     if device.type == "cuda":
         reason: str | None = "precision is float32"
@@ -86,11 +92,15 @@ def make_engine(
             return plain(f"the plain path paints this, far slower: {reason}")
         from animix.engine import kernels
 
-        usable = memory_of(device) if memory_bytes is None else memory_bytes
+        usable = memory_of(device)
+        usable = usable if memory_bytes is None else min(usable, memory_bytes)
         plan = make_plan(
             schedule, home, canvas_size, usable, stop_resolution=stop_resolution, extent=extent
         )
-        return FastEngine(home, shelf, projected, plan, kernels, stop_resolution, extent)
+        there = home.to(device)
+        return FastEngine(there, shelf, projected, plan, kernels, stop_resolution, extent)
+    if device.type == "cpu":
+        keep_freed_memory()
     if home.facts.kind != "stylegan2" or extent != SQUARE:
         what = home.facts.kind if extent == SQUARE else "fit: extend"
         asked = precision not in (None, "float32")
@@ -101,8 +111,11 @@ def make_engine(
     if dtype == torch.bfloat16 and not speeds_up_bfloat16():
         notes = ["nothing is known here that speeds bfloat16 up: float32 may be faster"]
     num_threads = torch.get_num_threads() if device.type == "cpu" else 1
-    plan = make_framewise_plan(schedule, home, dtype, num_threads)
-    return FramewiseEngine(home, shelf, projected, plan, stop_resolution, notes)
+    plan = make_framewise_plan(schedule, home, canvas_size, dtype, num_threads)
+    if plan.num_slots > MAX_SLOTS:
+        # The products of all pairs of so many networks would take gigabytes.
+        return plain()
+    return FramewiseEngine(home.to(device), shelf, projected, plan, stop_resolution, notes)
 
 
 def _triton_version() -> tuple[int, int] | None:

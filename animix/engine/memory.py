@@ -104,7 +104,10 @@ def _painting_stylegan3(
         between = filled(conv.out_channels) * convolved
         outside = filled(conv.out_channels) * math.prod(planned.output.sides(extent))
         alive = held + group * (max(inside, outside) + between + outside) * size
-        cell, part = (cell, max(part, alive)) if num_parts else (max(cell, alive), 0)
+        if num_parts:
+            part = max(part, alive)
+        else:
+            cell = max(cell, alive)
         source, inside = planned.output, outside
     return weights + picture + PIECES * (cell + num_parts * part)
 

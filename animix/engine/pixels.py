@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -231,7 +231,7 @@ def _resample(picture: Tensor, of_columns: Tensor | None, of_rows: Tensor | None
     return picture
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=64)
 def _scaling(
     num_in: int, num_out: int, first: float, scale: float, fineness: int, device: torch.device
 ) -> Tensor | None:
@@ -247,7 +247,7 @@ def _scaling(
     return _weights(num_in, places, lambda x: catmull_rom(x / width), 2 * width, device)
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=64)
 def _blurring(num_in: int, num_out: int, scale: float, blur: float, device: torch.device) -> Tensor:
     """Weights [num_out, num_in] that scale one axis about its middle; ``blur`` in pixels of it."""
     places = (np.arange(num_out) + 0.5 - num_out / 2) / scale
@@ -355,7 +355,7 @@ def dither_shifts(frame_index: int, plane_index: int) -> tuple[int, int]:
     return down, along
 
 
-@lru_cache(maxsize=4)
+@cache
 def threshold(device: torch.device) -> Tensor:
     """The blue-noise texture in (0, 1): [64, 64]. Made by tools/blue_noise.py."""
     ranks = np.load(Path(__file__).with_name("blue_noise.npy"))

@@ -32,6 +32,7 @@ class PlainEngine:
     """
 
     batch_size = 1
+    plan = None
     operations: Operations = twins
 
     def __init__(

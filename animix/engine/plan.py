@@ -86,13 +86,25 @@ at 45 · 10⁹ (configuration F), where each takes a gigabyte.
 """
 
 
+CANVASES_BYTES = 1 << 29
+"""What a cell's canvases may take of a computer's memory."""
+
+
 def make_framewise_plan(
-    schedule: Schedule, network: Network, dtype: torch.dtype, num_threads: int
+    schedule: Schedule,
+    network: Network,
+    canvas_size: tuple[int, int],
+    dtype: torch.dtype,
+    num_threads: int,
 ) -> Plan:
     """The plan of a film whose frames are painted one by one, by threads where they are small."""
     if num_multiply_adds(network) >= LARGE:
         return next(_plans(schedule, dtype, (1,)))
-    plan = next(_plans(schedule, dtype, FRAMEWISE_BATCH_SIZES))
+    width, height = canvas_size
+    # Each is there twice when a cell's are put together.
+    most = max(1, CANVASES_BYTES // (2 * 3 * 4 * width * height))
+    sizes = [size for size in FRAMEWISE_BATCH_SIZES if size <= most]
+    plan = next(_plans(schedule, dtype, sizes))
     return replace(plan, num_threads=min(num_threads, plan.batch_size))
 
 

@@ -52,16 +52,16 @@ def _twice(plane, row, column, height, width, step, mask):
 
 
 @triton.jit
-def _clamped(v, LIMIT: tl.constexpr):
-    """Within ±LIMIT; what is not a number stays so, for an overflow must be told, not painted."""
-    v = tl.maximum(v, -LIMIT, propagate_nan=tl.PropagateNan.ALL)
-    return tl.minimum(v, LIMIT, propagate_nan=tl.PropagateNan.ALL)
+def clamped(v, limit):
+    """Within ±limit; what is not a number stays so, for an overflow must be told, not painted."""
+    v = tl.maximum(v, -limit, propagate_nan=tl.PropagateNan.ALL)
+    return tl.minimum(v, limit, propagate_nan=tl.PropagateNan.ALL)
 
 
 @triton.jit
 def _activated(v, noise, strength, demodulation, bias, GAIN: tl.constexpr, CLAMP: tl.constexpr):
     v = v * demodulation + noise * strength + bias
-    return _clamped(tl.where(v > 0, v, v * 0.2) * GAIN, CLAMP)
+    return clamped(tl.where(v > 0, v, v * 0.2) * GAIN, CLAMP)
 
 
 @triton.jit
@@ -118,7 +118,7 @@ def epilogue_program(
             plane = frame * 3 + colour
             weight = tl.load(rgb_weight + plane * stride + channel)
             value = tl.sum(v * weight[None, :], 1) + tl.load(rgb_bias + plane)
-            value = _clamped(value, RGB_CLAMP)
+            value = clamped(value, RGB_CLAMP)
             if PREVIOUS:
                 smaller = previous + plane * (count // 4)
                 value += _twice(smaller, row, column, half_height, half_width, 1, inside)

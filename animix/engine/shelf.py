@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from animix.checkpoints.load import load_network
+from animix.interruption import uninterrupted
 from animix.networks.network import Network
 
 MAX_EXPECTED = 3
@@ -22,6 +23,8 @@ class Shelf:
     def __init__(self, files: Sequence[Path], device: torch.device) -> None:
         self.files = tuple(files)
         self.device = device
+        self.placed: frozenset[int] = frozenset()
+        """Networks that lie in an engine's slots: those are not read again."""
         self._networks: dict[int, Network] = {}
         self._expected: dict[int, Future[Network]] = {}
         self._reader: ThreadPoolExecutor | None = None
@@ -32,16 +35,19 @@ class Shelf:
         Those that were expected before and are not any more are forgotten. Where none is, no thread
         is left behind.
         """
-        numbers = [n for n in numbers if n not in self._networks][:MAX_EXPECTED]
-        for number in set(self._expected) - set(numbers):
-            self._expected.pop(number).cancel()
-        if not numbers and self._reader is not None:
-            self._reader.shutdown()
-            self._reader = None
-        for number in numbers:
-            if number not in self._expected:
-                self._reader = self._reader or ThreadPoolExecutor(1, "networks")
-                self._expected[number] = self._reader.submit(self._read, number)
+        numbers = [n for n in numbers if n not in self._networks and n not in self.placed]
+        numbers = numbers[:MAX_EXPECTED]
+        # A pool's locks are Python objects: interrupted in one, nobody would release it.
+        with uninterrupted():
+            for number in set(self._expected) - set(numbers):
+                self._expected.pop(number).cancel()
+            if not numbers and self._reader is not None:
+                self._reader.shutdown()
+                self._reader = None
+            for number in numbers:
+                if number not in self._expected:
+                    self._reader = self._reader or ThreadPoolExecutor(1, "networks")
+                    self._expected[number] = self._reader.submit(self._read, number)
 
     def read(self, number: int) -> Network:
         """A network in the host's memory, from where the device can fetch it by itself."""

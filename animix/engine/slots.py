@@ -37,6 +37,7 @@ class Slots:
                 self.contents = _with(self.contents, slot, None)  # gone, even if reading fails
                 self._stack.put(slot, self._shelf.read(column))
                 self.contents = _with(self.contents, slot, column)
+                self._shelf.placed = frozenset(c for c in self.contents if c is not None)
 
     def mix(self, rows: Sequence[Row]) -> NDArray[np.float64]:
         """The mix of the slots in rows: [B, L, slots]."""

@@ -3,6 +3,8 @@
 import triton
 import triton.language as tl
 
+from animix.engine.programs import clamped
+
 VARYING = ("gain", "bias", "next_style", "weight")
 """Slices of one frame begin anywhere: without this each alignment would be compiled anew."""
 
@@ -91,7 +93,7 @@ def filtered_program(
             fine = tl.maximum(fine, fine * SLOPE).to(y.dtype.element_ty)
             if CLAMPED:  # in 16 bits, two numbers at a time
                 clamp = tl.full([1, 1], CLAMP, y.dtype.element_ty)
-                fine = tl.minimum(tl.maximum(fine, -clamp), clamp)
+                fine = clamped(fine, clamp)
             parts = ()
             for rank in tl.static_range(RANK):
                 part = tl.dot(down_matrices[rank], fine, out_dtype=tl.float32)
@@ -137,5 +139,5 @@ def colours_program(
         plane = frame * 3 + colour
         weights = tl.load(weight + plane * stride + channel, mask=channel < C, other=0.0)
         value = tl.sum(v * weights[None, :], 1) + tl.load(bias + plane)
-        value = tl.minimum(tl.maximum(value, -CLAMP), CLAMP) * scale
+        value = clamped(value, CLAMP) * scale
         tl.store(image + plane * count + pixel, value, mask=inside)

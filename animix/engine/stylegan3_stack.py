@@ -116,7 +116,8 @@ class Stylegan3Stack:
         w_gain = network.w_dim**-0.5
 
         def tensor(layer: str, part: str) -> Tensor:
-            return network.tensors[f"synthesis.{layer}.{part}"].to(self.device)
+            name = f"synthesis.{layer}.{part}"
+            return network.tensors[name].to(self.device, non_blocking=True)
 
         self.input_affine[slot] = tensor("input", "affine.weight").T * w_gain
         self.input_affine_bias[slot] = tensor("input", "affine.bias")

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 
@@ -19,8 +20,10 @@ from numpy.typing import NDArray
 
 from animix.errors import EncodeError, OptionError
 from animix.interruption import uninterrupted
+from animix.video.mp4 import seal
 from animix.video.probe import frames_in
 from animix.video.settings import EncoderSettings, arguments
+from animix.whole_file import part_of
 
 QUEUE_BYTES = 64 << 20
 """Frames that wait for ffmpeg. As much as a batch of them may come on top."""
@@ -31,6 +34,7 @@ Frames = bytes | bytearray | memoryview | NDArray[np.uint8]
 
 LAST_WORDS_BYTES = 8192
 POLL_SECONDS = 0.005
+VERSION_SECONDS = 20
 END_SECONDS = 2
 """How long a process or a thread that is about to end is waited for."""
 
@@ -67,7 +71,10 @@ class Encoder:
         queue_bytes: int = QUEUE_BYTES,
         segment_of: str = "",
     ) -> None:
-        """``threads`` are x264's, None: as many as suit. A segment is told as one of its film."""
+        """``threads`` are x264's, None: as many as suit one ffmpeg.
+
+        A segment is told as one of its film, and sealed, so that half of it is never taken for it.
+        """
         self.path = path
         self.settings = settings
         self.num_frames = 0
@@ -75,7 +82,8 @@ class Encoder:
         self._name = segment_of or str(path)
         self._executable = executable
         self._queue_bytes = queue_bytes
-        self._arguments = arguments(settings, threads, is_segment=bool(segment_of))
+        self._is_segment = bool(segment_of)
+        self._arguments = arguments(settings, threads, is_segment=self._is_segment)
         self._patience_seconds = patience_seconds
         self._bytes_taken = 0
         self._bytes_fed = 0
@@ -85,7 +93,7 @@ class Encoder:
         # Never full and written in C: an interruption can't leave a lock of it taken.
         self._queue: queue.SimpleQueue[NDArray[np.uint8] | None] = queue.SimpleQueue()
         self._target = Path(os.path.realpath(path))  # behind a link, so that the link stays
-        self._part = self._target.with_name(f".{self._target.name}.part-{os.getpid()}")
+        self._part = part_of(self._target)
         self._process: subprocess.Popen[bytes]
         self._feeder = threading.Thread(target=self._feed, name="ffmpeg stdin", daemon=True)
         self._listener = threading.Thread(target=self._listen, name="ffmpeg stderr", daemon=True)
@@ -182,6 +190,8 @@ class Encoder:
             found = frames_in(self._part, self.settings.container, executable)
             if found != self.num_frames:
                 raise self._failure(f"left a film of {found} frames")
+            if self._is_segment:
+                seal(self._part)
             self._part.replace(self._target)
         except OSError as exc:
             raise EncodeError(
@@ -317,6 +327,25 @@ def find_ffmpeg() -> str:
         return str(imageio_ffmpeg.get_ffmpeg_exe())
     except RuntimeError as exc:
         raise EncodeError(f"there is no ffmpeg here; {FFMPEG_ADVICE}") from exc
+
+
+@lru_cache
+def ffmpeg_version(executable: str) -> str:
+    """What an ffmpeg says of itself; EncodeError where it doesn't start."""
+    try:
+        told = subprocess.run(
+            [executable, "-version"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=VERSION_SECONDS,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as exc:
+        reason = getattr(exc, "strerror", None) or exc
+        raise EncodeError(
+            f"{executable}: ffmpeg could not be started: {reason}; {FFMPEG_ADVICE}"
+        ) from exc
+    return told.stdout.decode(errors="replace")
 
 
 def _widen(process: subprocess.Popen[bytes]) -> None:

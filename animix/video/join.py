@@ -74,7 +74,8 @@ class Joint:
         if not self._tracks:
             # A frame's size, how much later it is shown, whether it is a key; a segment's place.
             tables = 16 * self._num_frames + 20 * self._num_segments
-            self._file.seek(len(track.ftyp) + len(track.moov) + tables + 1024)
+            title = len(self._settings.title.encode())
+            self._file.seek(len(track.ftyp) + len(track.moov) + tables + title + 1024)
         elif track.description != self._tracks[0].description:
             raise ValueError("is encoded in another way than the first segment")
         self._tracks.append(track)
@@ -106,7 +107,7 @@ class Joint:
         self._file.write(struct.pack(">I4sQ", 1, b"mdat", end - data))
 
     def _moov(self) -> bytes:
-        """The first segment's description of itself, with the tables of all frames."""
+        """The first segment's description of itself, with the tables of all frames, and a title."""
         counts = [len(track.sizes) for track in self._tracks]
         firsts = np.cumsum([0, *counts[:-1]])
         num_frames, frame_ticks = sum(counts), _frame_ticks(self._settings)
@@ -141,6 +142,7 @@ class Joint:
                 "tkhd": _lasting(_found(moov, "tkhd"), length, 8),
                 "mdhd": _lasting(_found(moov, "mdhd"), length, 4),
                 "elst": _edit(length, delay * frame_ticks),
+                "udta": _titled(_found(moov, "udta"), self._settings.title),
                 "stbl": b"".join(box(name, table) for name, table in tables.items() if table),
             },
         )
@@ -241,6 +243,16 @@ def _edit(duration: int, start: int) -> bytes:
     if duration < 1 << 32:
         return struct.pack(">IIIiI", 0, 1, duration, start, 1 << 16)
     return struct.pack(">IIQqI", 1 << 24, 1, duration, start, 1 << 16)
+
+
+def _titled(about: bytes, title: str) -> bytes:
+    """What a film says of itself (8.10.1, in the form that iTunes gave it), with a title first."""
+    if not title:
+        return about
+    meta = _found(about, "meta")
+    text = box("data", struct.pack(">II", 1, 0) + title.encode())  # 1: in UTF-8
+    entries = box("©nam", text) + _found(meta[4:], "ilst")
+    return box("meta", meta[:4] + _rebuilt(meta[4:], {"ilst": entries}))
 
 
 def _table(

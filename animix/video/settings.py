@@ -26,6 +26,7 @@ MAX_RATE_TERM = 1_001_000
 """ffmpeg rounds a frame rate to a fraction of numbers up to this."""
 
 FAST_PRESETS = ("ultrafast", "superfast")
+MAX_THREADS = 128
 MAX_FAST_THREADS = 8
 """More threads make x264's fast presets slower: 869 frames a second with 8, 744 with 16."""
 
@@ -58,7 +59,7 @@ class EncoderSettings:
     bitrate: int | None = None
     """Bits a second on average; None: ``crf`` rules."""
     max_bitrate: int | None = None
-    """Bits a second over any second; None: as many as the quality takes."""
+    """Bits over any second of a segment; None: as many as the quality takes."""
     gop_frames: int | None = None
     """Length of the groups of pictures, each closed; None: the encoder cuts as it likes."""
     edit_list: bool = True
@@ -124,13 +125,21 @@ def num_cores() -> int:
     return os.cpu_count() or 1
 
 
+def num_threads(settings: EncoderSettings) -> int:
+    """The threads that suit one x264 on this machine.
+
+    It says how many by itself, three for two cores, but then does not tell; they decide its bytes.
+    """
+    if settings.preset in FAST_PRESETS and num_cores() > MAX_FAST_THREADS:
+        return MAX_FAST_THREADS
+    return min(max(1, num_cores() * 3 // 2), MAX_THREADS)
+
+
 def arguments(settings: EncoderSettings, threads: int | None, *, is_segment: bool) -> list[str]:
     """ffmpeg's arguments but for the file, which comes last.
 
     ``threads`` are x264's, None: as many as suit. A segment's table stands at its end.
     """
-    if threads is None and settings.preset in FAST_PRESETS and num_cores() > MAX_FAST_THREADS:
-        threads = MAX_FAST_THREADS
     return [
         *("-nostdin", "-hide_banner", "-loglevel", "error", "-y"),
         *raw_input(settings),
@@ -173,7 +182,7 @@ def encoding(settings: EncoderSettings, threads: int | None = None) -> list[str]
     words: dict[str, tuple[str, ...]] = {
         "libx264": (
             *("-preset", settings.preset, *rate),
-            *(("-threads", str(threads)) if threads else ()),
+            *("-threads", str(num_threads(settings) if threads is None else threads)),
             *_closed(settings),
         ),
         # x265 has a log of its own, and open groups unless told otherwise. Players of Apple's open

@@ -22,6 +22,7 @@ from animix.video.ffmpeg import (
 )
 from animix.video.probe import frames_in
 from animix.video.settings import EncoderSettings
+from animix.whole_file import part_of
 
 _PICTURE = re.compile(r"frame-[0-9]{6,}\.png")
 
@@ -39,7 +40,7 @@ class WholeClipEncoder:
         self.settings = settings
         self.frames = frames
         self._target = Path(os.path.realpath(path))
-        self._folder = self._target.with_name(f".{self._target.name}.clip-{os.getpid()}")
+        self._folder = part_of(self._target)
         self._made = self._folder / ("clip.gif" if settings.container == "gif" else "pictures")
         self._lossless = self._folder / "clip.nut"
         self._encoder = Encoder(self._lossless, settings)

@@ -1,0 +1,133 @@
+"""Chunks: what decides the bytes of some frames of a film, and the key that follows from it."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from animix.engine.precision import processor_flags
+from animix.film import Film
+from animix.schedule import Row
+from animix.timeline.timeline import Timeline
+
+KEY_DIGITS = 32
+"""Of a key's 64: enough for more chunks than there will ever be."""
+
+
+def chunk_keys(
+    film: Film, encoding: tuple[str, ...], digests: Mapping[Path, str]
+) -> Callable[[range], str]:
+    """What gives the key of frames of a film: equal keys, equal bytes.
+
+    ``encoding`` is everything that tells how frames are encoded, ``digests`` has the SHA-256 of
+    each file in ``files_of(film)``. A key holds what decides the bytes of its frames and nothing
+    else: a name, a title or another part of the timeline may change.
+    """
+    latents = {name: digests[path] for name, path in latent_files(film.timeline).items()}
+    networks = [digests[file] for file in film.engine.shelf.files]
+    common = _texts(*_of_painting(film), *(digests[file] for file in film.home_files), *encoding)
+
+    def key(frames: range) -> str:
+        # Frames are painted in whole cells, and their neighbours there may decide last bits.
+        painted = range(film.cell(frames.start).start, film.cell(frames.stop - 1).stop)
+        rows = film.schedule.rows(painted)
+        found = hashlib.sha256(_texts(common, frames.start, frames.stop))
+        mixes = np.stack([row.mix for row in rows])
+        for column in np.flatnonzero((mixes != 0).any(axis=(0, 1))).tolist():
+            found.update(_texts(networks[column], _slot(film, column)))
+            found.update(mixes[..., column].tobytes())
+        for row in rows:
+            found.update(_of_row(row, latents))
+        return found.hexdigest()[:KEY_DIGITS]
+
+    return key
+
+
+def files_of(film: Film) -> set[Path]:
+    """The files whose content decides a film's frames."""
+    latents = latent_files(film.timeline).values()
+    return {*film.engine.shelf.files, *film.home_files, *latents}
+
+
+def latent_files(timeline: Timeline) -> dict[str, Path]:
+    """The projected latents that a timeline names."""
+    names = (key.source for key in timeline.latents.keys)
+    return {name: timeline.path.parent / name for name in names if isinstance(name, str)}
+
+
+def _of_row(row: Row, latents: Mapping[str, str]) -> bytes:
+    """All of a row but its mix, with the content of projected files and not their names."""
+    parts = [
+        (latents[source] if isinstance(source, str) else source, weight)
+        for source, weight in row.latents
+    ]
+    # Not the dataclasses themselves: they tell their names too, which takes as long as all else.
+    states = *vars(row.noise).values(), *vars(row.framing).values()
+    told = _texts(row.index, parts, row.space, row.labels, states)
+    return told + row.psi.tobytes()
+
+
+def _of_painting(film: Film) -> tuple[object, ...]:
+    """What all frames are painted with, and for."""
+    engine, plan = film.engine, film.engine.plan
+    engines = (engine, *film.more_engines)
+    return (
+        (torch.__version__, platform.machine(), source_digest()),
+        sorted({device_facts(each.device) for each in engines}),
+        type(engine).__name__,
+        engine.batch_size,
+        (plan.dtype, plan.num_slots, plan.num_threads) if plan else torch.float32,
+        (film.canvas_size, film.extent, film.stop_resolution, film.schedule.fps),
+    )
+
+
+def _slot(film: Film, column: int) -> int:
+    """Where a network lies: the order in which networks are summed decides last bits."""
+    plan = film.engine.plan
+    return plan.slot_of_column[column] if plan else 0  # without a plan that of the columns
+
+
+def device_facts(device: torch.device) -> str:
+    """What a device is, as far as it decides the last bits of what it works out."""
+    if device.type == "cuda":
+        about = torch.cuda.get_device_properties(device)
+        cudnn = torch.backends.cudnn.version()  # type: ignore[no-untyped-call]  # in torch
+        libraries = torch.version.cuda, cudnn, _triton_version()
+        return repr((about.name, about.major, about.minor, about.multi_processor_count, libraries))
+    if device.type == "cpu":
+        # Threads share sums, and the instructions that there are choose among kernels.
+        chosen = torch.backends.cpu.get_cpu_capability(), torch.get_num_threads()
+        return repr((device.type, chosen, sorted(processor_flags())))
+    return repr((device.type, platform.platform()))
+
+
+def _triton_version() -> str:
+    try:
+        import triton
+    except ImportError:
+        return ""
+    return str(triton.__version__)
+
+
+@lru_cache
+def source_digest() -> str:
+    """The SHA-256 of animix itself, its version included: no other ever passes for this one.
+
+    A number to raise with each change of a kernel would be forgotten once.
+    """
+    digest = hashlib.sha256()
+    folder = Path(__file__).parent
+    for file in sorted(folder.rglob("*.py")):
+        digest.update(_texts(file.relative_to(folder).as_posix()) + file.read_bytes())
+    return digest.hexdigest()
+
+
+def _texts(*values: object) -> bytes:
+    """Values as texts that can't be mistaken for each other; floats to their last digit."""
+    return repr(values).encode()

@@ -1,0 +1,54 @@
+"""The command that tells what interrupted renders have left, and removes it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from animix.cli.app import AsJson, Quiet, each
+from animix.cli.report import choose_report
+from animix.tables import count
+
+
+def cache(
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", readable=False, help="Where films are.")
+    ] = Path("renders"),
+    do_prune: Annotated[bool, typer.Option("--prune", help="Remove it.")] = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Tell what is kept of films that were interrupted, or rendered with --keep-cache.
+
+    It stands in a hidden folder beside them. What a render is at work on is never removed.
+    """
+    report = choose_report(as_json=as_json, quiet=quiet)
+
+    def tell_one(folder: Path) -> None:
+        from animix.video.cache import kept_in, prune
+
+        kept = kept_in(folder)
+        if do_prune:
+            prune(folder)
+        for film in kept:
+            is_removed = do_prune and not film.is_in_use
+            told = "removed" if is_removed else "being rendered" if film.is_in_use else "kept"
+            report.result(
+                f"{film.film}  {count(film.num_chunks, 'chunk')}, {film.num_bytes / 1e6:.1f} MB, "
+                f"{told}",
+                file=str(film.film),
+                chunks=film.num_chunks,
+                bytes=film.num_bytes,
+                state=told,
+            )
+        num_bytes = sum(film.num_bytes for film in kept)
+        report.result(
+            f"{folder}  {count(len(kept), 'film')}, {num_bytes / 1e6:.1f} MB",
+            folder=str(folder),
+            films=len(kept),
+            bytes=num_bytes,
+        )
+
+    each([folder], tell_one, report)

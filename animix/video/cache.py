@@ -1,0 +1,232 @@
+"""The cache: finished chunks of films on their way, in a hidden folder beside each film."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from animix.errors import OptionError
+from animix.interruption import uninterrupted
+from animix.video.ffmpeg import making_room
+from animix.whole_file import ending_of_ours, is_left_over, part_of
+
+FOLDER = ".animix"
+CHUNK = ".mp4"
+USER = "user-"
+DIGESTS = "digests.json"
+
+TAG = "CACHEDIR.TAG"
+TAG_TEXT = """Signature: 8a477f597d28d172789f06886806bc55
+# Finished parts of films that animix renders, or was interrupted in: the same command goes on.
+# `animix cache --prune` removes them. Programs that make backups leave this folder out:
+# https://bford.info/cachedir/
+"""
+
+NUM_READERS = 4
+"""Files that are read at a time, for their digests."""
+SETTLED_NS = 2_000_000_000
+"""A file that changed within these may change again, and its times not tell."""
+ATTEMPTS = 20
+
+
+class Cache:
+    """The finished chunks of one film, while a render uses them: ``.animix/NAME`` beside it.
+
+    Any number of renders may use them at a time. What processes left there that are gone is removed
+    on entering, and a folder without a chunk on leaving. OptionError where it can't be written.
+    """
+
+    def __init__(self, film: Path) -> None:
+        self._film = film
+        self._target = Path(os.path.realpath(film))
+        self.folder = self._target.parent / FOLDER / self._target.name
+        self._mark = self.folder / f"{USER}{ending_of_ours()}"
+
+    def __enter__(self) -> Cache:
+        with making_room(self._film, self._target):
+            pass
+        try:
+            with uninterrupted():
+                self._begin()
+        except OSError as exc:
+            self._leave()
+            raise OptionError(
+                f"{self.folder}: can't be written: {exc.strerror}; finished chunks of a film are "
+                "kept there until it is whole: make room for them or name another output"
+            ) from exc
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        with uninterrupted():
+            self._leave()
+
+    def chunk(self, key: str) -> Path:
+        """Where the chunk of a key stands, if it does."""
+        return self.folder / f"{key}{CHUNK}"
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no chunk."""
+        return next(_chunks(self.folder), None) is None
+
+    def clear(self, but: Iterable[Path] = ()) -> None:
+        """Remove chunks, unless another render may use them."""
+        kept = set(but)
+        if not _users(self.folder, but=self._mark):
+            for chunk in _chunks(self.folder):
+                if chunk not in kept:
+                    _remove(chunk)
+
+    def digests(self, files: Iterable[Path]) -> dict[Path, str]:
+        """The SHA-256 of each file; those that are as they were are not read again."""
+        paths = {file: Path(os.path.realpath(file)) for file in files}
+        remembered = self._remembered()
+        try:
+            states = {path: _state(path) for path in paths.values()}
+            known = {path: remembered.get(f"{path} {state}") for path, state in states.items()}
+            unknown = [path for path, digest in known.items() if digest is None]
+            for first in range(0, len(unknown), NUM_READERS):
+                some = unknown[first : first + NUM_READERS]
+                # A Ctrl-C could leave a lock of the pool taken: it waits until these are read.
+                with uninterrupted(), ThreadPoolExecutor(NUM_READERS) as readers:
+                    known |= zip(some, readers.map(_digest, some), strict=True)
+        except OSError as exc:
+            raise OptionError(f"{exc.filename}: can't be read: {exc.strerror}") from exc
+        digests = {path: digest for path, digest in known.items() if digest is not None}
+        if unknown:
+            self._remember({f"{path} {states[path]}": digests[path] for path in states})
+        return {file: digests[path] for file, path in paths.items()}
+
+    def _begin(self) -> None:
+        for attempt in range(ATTEMPTS):
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                self._mark.touch()
+                (self.folder.parent / TAG).write_text(TAG_TEXT, encoding="utf-8")
+                break
+            except FileNotFoundError:  # another render, at its end, has removed the folder
+                if attempt == ATTEMPTS - 1:
+                    raise
+        remove_left_overs(self.folder)
+        for path in self._target.parent.glob(".*"):
+            if path.name.startswith(f".{self._target.name}.part-") and is_left_over(path.name):
+                _remove(path)
+
+    def _leave(self) -> None:
+        _remove(self._mark)
+        remove_if_empty(self.folder)
+
+    def _remembered(self) -> dict[str, str]:
+        try:
+            found = json.loads((self.folder / DIGESTS).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def _remember(self, digests: dict[str, str]) -> None:
+        part = part_of(self.folder / DIGESTS)
+        with contextlib.suppress(OSError):  # then they are read again
+            part.write_text(json.dumps(digests), encoding="utf-8")
+            part.replace(self.folder / DIGESTS)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What is kept of one film."""
+
+    film: Path
+    num_chunks: int
+    num_bytes: int
+    is_in_use: bool
+    """A render is at work on it."""
+
+
+def kept_in(folder: Path) -> list[Kept]:
+    """What is kept of the films of a folder; OptionError where there is no folder."""
+    if not folder.is_dir():
+        raise OptionError(f"{folder}: is no folder")
+    found = []
+    for kept in _folders(folder):
+        chunks = list(_chunks(kept))
+        num_bytes = sum(chunk.stat().st_size for chunk in chunks)
+        is_in_use = bool(_users(kept))
+        found.append(Kept(folder / kept.name, len(chunks), num_bytes, is_in_use))
+    return found
+
+
+def prune(folder: Path) -> None:
+    """Remove what is kept of the films of a folder, but of those that are being rendered."""
+    for kept in _folders(folder):
+        if not _users(kept):
+            shutil.rmtree(kept, ignore_errors=True)
+            remove_if_empty(kept)
+
+
+def remove_left_overs(folder: Path) -> None:
+    """Remove what processes left in a folder that are gone."""
+    for path in folder.iterdir():
+        if is_left_over(path.name):
+            _remove(path)
+
+
+def remove_if_empty(folder: Path) -> None:
+    """Remove a film's folder without a chunk, and what it stands in if that holds no other."""
+    with contextlib.suppress(OSError):
+        if folder.is_dir() and {path.name for path in folder.iterdir()} == {DIGESTS}:
+            _remove(folder / DIGESTS)
+        folder.rmdir()
+    with contextlib.suppress(OSError):
+        if {path.name for path in folder.parent.iterdir()} == {TAG}:
+            _remove(folder.parent / TAG)
+        folder.parent.rmdir()
+
+
+def _folders(folder: Path) -> list[Path]:
+    inside = folder / FOLDER
+    return sorted(path for path in inside.iterdir() if path.is_dir()) if inside.is_dir() else []
+
+
+def _chunks(folder: Path) -> Iterator[Path]:
+    return (path for path in folder.glob(f"[!.]*{CHUNK}") if path.is_file())
+
+
+def _users(folder: Path, but: Path | None = None) -> list[Path]:
+    """The marks of the renders that use a film's chunks."""
+    return [path for path in folder.glob(f"{USER}*") if path != but and not is_left_over(path.name)]
+
+
+def _remove(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        path.unlink()
+
+
+def _state(path: Path) -> str:
+    """What changes when a file's content does; another text each time for one that just has."""
+    found = path.stat()
+    changed = max(found.st_mtime_ns, found.st_ctime_ns)
+    is_settled = abs(time.time_ns() - changed) > SETTLED_NS
+    settled = "" if is_settled else f" {time.time_ns()}"
+    # Not by its size and date alone: snapshots have one size, and a copy may keep its date.
+    return f"{found.st_size} {found.st_mtime_ns} {found.st_ctime_ns} {found.st_ino}{settled}"
+
+
+def _digest(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
