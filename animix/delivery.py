@@ -45,6 +45,8 @@ def settings_of(film: Film, *, draft: bool = False) -> EncoderSettings:
         settings = replace(settings, gop_frames=length)
     if output.preset is not None and output.preset.edit_list is False:
         settings = replace(settings, edit_list=False)
+    if output.preset is not None and output.preset.audio_bitrate is not None:
+        settings = replace(settings, audio_bitrate=output.preset.audio_bitrate)
     cap = _max_bitrate(output, settings, film.schedule.num_frames)
     settings = replace(settings, max_bitrate=cap)
     if draft or output.is_draft:

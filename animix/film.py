@@ -41,6 +41,7 @@ from animix.sampling import make_schedule
 from animix.schedule import Column, Row, Schedule
 from animix.timeline.formats import frame_bytes
 from animix.timeline.timeline import Timeline
+from animix.video.soundtrack import Soundtrack, open_soundtrack
 
 LOOKAHEAD_FRAMES = 128
 """So far ahead networks are looked for that come into use: four cells of the fast path."""
@@ -70,6 +71,7 @@ class Film:
     """The base's and the mapping's, which give what is not mixed."""
     stop_resolution: int | None = None
     """Where networks stop, for a draft."""
+    soundtrack: Soundtrack | None = None
     more_engines: tuple[Engine, ...] = ()
     """Those of further GPUs, which paint the same frames as the first."""
 
@@ -261,6 +263,7 @@ def open_film(
     projected = _open_latents(timeline, home.facts, mistakes)
     try:
         schedule = make_schedule(timeline, home.facts, columns)
+        soundtrack = open_soundtrack(timeline.audio, schedule.clip)
     except TimelineError as error:
         raise TimelineError([*mistakes, *error.mistakes]) from error
     if mistakes:
@@ -301,15 +304,18 @@ def open_film(
             timeline.path,
             *(file for run in runs.values() for file in run),
             *(timeline.path.parent / name for name in projected),
+            *((soundtrack.path,) if soundtrack else ()),
         ),
         notes=(
             *timeline.notes,
             *differences,
             *_noise_notes(timeline, home),
             *engine.notes,
+            *(soundtrack.notes if soundtrack else ()),
         ),
         home_files=(runs[columns[0].network][-1], runs[timeline.mapping][-1]),
         stop_resolution=stop_resolution,
+        soundtrack=soundtrack,
         more_engines=tuple(engines[1:]),
     )
 

@@ -18,6 +18,7 @@ from animix.progress import Progress, Stages
 from animix.timeline.timeline import Timeline
 from animix.video.cache import Cache
 from animix.video.mp4 import is_sealed
+from animix.video.muxing import with_sound
 from animix.video.segments import (
     Segment,
     encoding_of,
@@ -64,7 +65,11 @@ def encode(
     with _segments(film, target, frames, settings, fresh=fresh, keep_cache=keep_cache) as segments:
         missing = [segment.frames for segment in segments if not segment.is_whole]
         done = done_before = len(frames) - sum(map(len, missing))
-        with contextlib.ExitStack() as ending, make_encoder(target, settings, segments) as encoder:
+        with (
+            with_sound(film.soundtrack, target, settings, frames) as silent,
+            contextlib.ExitStack() as ending,
+            make_encoder(silent, settings, segments) as encoder,
+        ):
             # Closed at once when the render ends early: devices may be at work.
             with contextlib.closing(film.cells(*missing)) as painted:
                 while done < len(frames):

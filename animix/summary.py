@@ -44,6 +44,8 @@ class Summary:
     loop_reason: str
     mapping: str
     networks: tuple[NetworkSummary, ...]
+    sound: str | None = None
+    """What is heard when."""
 
     def as_dict(self) -> dict[str, Any]:
         """Everything, for machines."""
@@ -69,6 +71,8 @@ class Summary:
                 f"  {network.name}: {network.img_resolution} px, {millions:.2f} M parameters, "
                 f"{network.architecture}{run}; {kin}"
             )
+        if self.sound:
+            told.append(f"  {self.sound}")
         return told
 
 
@@ -120,6 +124,7 @@ def summarize(film: Film) -> tuple[Summary, list[str]]:
             loop_reason=schedule.loop_reason,
             mapping=timeline.mapping,
             networks=tuple(networks),
+            sound=film.soundtrack.told() if film.soundtrack else None,
         ),
         warnings,
     )

@@ -389,6 +389,9 @@ def test_what_killed_processes_left_is_removed(folder, painted):
     others = [folder / f".other.mp4.part-{gone}", folder / ".hidden"]
     for path in (*left, *alive, *others):
         path.write_bytes(b"half")
+    left.append(folder / f".reel.mp4.part-{gone[:-1]}1")  # a film that waited for its sound
+    left[-1].mkdir()
+    (left[-1] / "reel.mp4").write_bytes(b"silent")
     render(film, target)
     assert not any(path.exists() for path in left)
     assert all(path.exists() for path in (*alive, *others))

@@ -2,7 +2,6 @@
 
 import contextlib
 import random
-import threading
 import time
 
 import pytest
@@ -10,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from animix.crew import one_by_one, share_out
+from tests.threads import threads_named
 
 
 def squared(take):
@@ -87,24 +87,23 @@ def test_workers_begin_one_after_the_other():
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, MemoryError])
 @pytest.mark.parametrize("at", [0, 1, 13])
 def test_an_error_of_one_ends_all_at_once(error, at):
+    begun = []
+
     def failing(take):
         while (job := take(True)) is not None:
+            begun.append(job)
             if job == at:
                 raise error("no more")
-            time.sleep(0.002)
             yield job
 
-    before = threading.active_count()
-    started = time.monotonic()
     with pytest.raises(error, match="no more"):
         list(share_out([[n] for n in range(10_000)], [failing] * 3))
-    assert time.monotonic() - started < 2
-    assert threading.active_count() == before
+    assert max(begun) <= at + 3
+    assert not threads_named("crew")
 
 
 @pytest.mark.parametrize("num_taken", [0, 1, 20])
 def test_closing_it_early_leaves_no_thread(num_taken):
-    before = threading.active_count()
     closed = []
 
     def closing(take):
@@ -118,5 +117,5 @@ def test_closing_it_early_leaves_no_thread(num_taken):
     for _ in range(num_taken):
         next(shared)
     shared.close()
-    assert threading.active_count() == before
+    assert not threads_named("crew")
     assert len(closed) == (3 if num_taken else 0)

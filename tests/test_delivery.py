@@ -24,10 +24,11 @@ from animix.timeline.reader import load_timeline
 from animix.video.ffmpeg import Encoder, find_ffmpeg
 from animix.video.settings import EncoderSettings
 from animix.video.trial import check_encoder
-from tests import mp4
+from tests import mp4, sounds
 from tests.tiny import write_tiny
 
 TIMELINE = "networks: {faces: faces.safetensors}\nlatents: [3, 17]\nduration: 4s\n"
+PULSE = Path(__file__).parent.parent / "timelines" / "pulse.wav"
 SOCIAL = ("tiktok", "reels", "shorts", "youtube", "x", "x-premium", "square")
 
 
@@ -230,6 +231,63 @@ def test_colours_come_back(tmp_path: Path, changes):
     )
     found = np.frombuffer(told.stdout, np.uint8).reshape(len(colours), 64 * 64, 3)
     assert np.abs(found.mean(axis=1) - colours).max() <= 2
+
+
+SOUNDED = {
+    "reels": ("{preset: reels, size: 64x96}", "h264 (High)", "aac (LC)"),
+    "h265": ("{codec: h265}", "hevc (Main) (hvc1", "aac (LC)"),
+    "av1": ("{codec: av1}", "av1", "aac (LC)"),
+    "prores": ("prores", "prores (HQ) (apch", "pcm_s16le"),
+    "webm": ("webm", "vp9", "opus"),
+}
+
+
+@pytest.mark.parametrize(("output", "codec", "sound"), SOUNDED.values(), ids=SOUNDED)
+def test_a_format_carries_sound_and_keeps_its_pictures(folder, tmp_path, output, codec, sound):
+    times = np.arange(33 * 1600) / 48_000
+    meant = 0.4 * np.sin(2 * np.pi * 330 * times) * np.sin(2 * np.pi * 3 * times)
+    audio = str(sounds.write_wav(tmp_path / "beat.wav", meant))
+    silent = open_reel(folder, output, size="64x96")
+    film = open_reel(folder, output, size="64x96", audio=audio)
+    before = render(silent, tmp_path / f"silent{film.timeline.output.suffix}", 33)
+    path = render(film, tmp_path / f"reel{film.timeline.output.suffix}", 33)
+    told = told_of(path)
+    assert codec in told
+    assert re.search(rf"Audio: {re.escape(sound)}.*, 48000 Hz, stereo", told)
+    assert "start: 0.000000" in told
+    pictures = [
+        ffmpeg("-v", "error", "-i", each, "-map", "0:v", "-f", "framemd5", "-").stdout
+        for each in (before, path)
+    ]
+    assert pictures[0] == pictures[1]
+    heard = sounds.decoded("-i", path)
+    assert heard.shape == (33 * 1600, 2)
+    # What AAC fades in apart, every sample is in its place.
+    assert np.abs(heard - meant[:, None])[1024:].max() < 0.02
+    if path.suffix != ".webm":
+        tracks = [dict(mp4.boxes(content)) for name, content in moov_of(path) if name == "trak"]
+        assert len(tracks) == 2
+        assert not any("edts" in track for track in tracks)
+        assert boxes_of(path).index("moov") < boxes_of(path).index("mdat")
+
+
+def moov_of(path: Path) -> list[tuple[str, bytes]]:
+    return mp4.boxes(mp4.box(path, "moov"))
+
+
+def test_a_preset_says_how_many_bits_its_sound_has(folder: Path):
+    bitrates = {
+        name: settings_of(open_reel(folder, f"{{preset: {name}, size: 64x96}}")).audio_bitrate
+        for name in ("reels", "youtube", "tiktok", "webm")
+    }
+    assert bitrates == {"reels": 128_000, "youtube": 384_000, "tiktok": 192_000, "webm": 192_000}
+
+
+@pytest.mark.parametrize("output", ["{preset: gif, size: 64x64}", "png"])
+def test_sound_that_has_no_place_is_told(folder: Path, tmp_path: Path, output: str):
+    film = open_reel(folder, output, audio=f"{{file: {PULSE}, loop: true}}")
+    assert any("has no sound: audio is left out" in note for note in film.notes)
+    assert render(film, tmp_path / "reel", 3).exists()
 
 
 @pytest.mark.parametrize(

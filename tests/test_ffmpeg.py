@@ -46,7 +46,7 @@ def leaves_the_old_film(path: Path) -> Iterator[None]:
     path.write_bytes(b"the old film")
     start = time.monotonic()
     yield
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 30  # what is stuck here is so for 60 s
     assert path.read_bytes() == b"the old film"
     assert list(path.parent.iterdir()) == [path]
 

@@ -3,15 +3,15 @@
 import contextlib
 import itertools
 import threading
-import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
 import animix
-from animix import rendering
+from animix import progress, rendering
 from animix.engine.device import painting
 from animix.engine.noise import noise_circle
 from animix.errors import EncodeError, OptionError, RenderError, TimelineError
@@ -20,7 +20,10 @@ from animix.networks.blend import with_mapping
 from animix.rendering import encode, film_path
 from animix.summary import summarize
 from animix.timeline.reader import load_timeline
+from animix.video import muxing
 from animix.video.mp4 import count_frames
+from tests.sounds import decoded, noise, write_wav
+from tests.threads import ENCODING, threads_named
 from tests.tiny import plainly, relative_of, tiny_tensors, write_tensors, write_tiny
 
 TIMELINE = """
@@ -74,20 +77,26 @@ class Recorder:
 def test_the_slowest_stage_is_told(folder, monkeypatch, slow):
     film = open_reel(folder)
     paint, write = type(film.engine).pictures, Recorder.write
+    clock = SimpleNamespace(seconds=0.0, monotonic=lambda: clock.seconds)
 
     def pictures(self, rows, chosen):
-        time.sleep(0.02 * (slow == "painting"))
+        clock.seconds += 5 if slow == "painting" else 1
         return paint(self, rows, chosen)
 
     def written(self, frame):
-        time.sleep(0.2 * (slow == "encoding"))
+        clock.seconds += 2
         return write(self, frame)
 
+    # By a clock of its own: real ones tell the machine's other work, too.
+    monkeypatch.setattr(progress, "time", clock)
     monkeypatch.setattr(type(film.engine), "pictures", pictures)
     monkeypatch.setattr(Recorder, "write", written)
     monkeypatch.setattr(rendering, "make_encoder", Recorder)
     *_, last = encode(film, folder / "reel.mp4", frames=range(3))
     assert (last.done, last.slowest_stage) == (3, slow)
+    num_cells = len({film.cell(index).start for index in range(3)})
+    assert last.stage_seconds["encoding"] == 2 * num_cells
+    assert last.stage_seconds["painting"] == (5 if slow == "painting" else 1) * num_cells
 
 
 NOISES = ["fixed", "none", "random", "{loop: 1s}"]
@@ -127,11 +136,6 @@ def test_cells_are_frames_that_are_painted_together(folder):
     assert (np.concatenate(cells) == list(film.frames(range(3, 9)))).all()
 
 
-def at_work():
-    """The threads that paint on several devices."""
-    return [thread for thread in threading.enumerate() if thread.name == "crew"]
-
-
 def open_crew(folder, text="", num_devices=3, batch_size=1):
     """A film with several engines, each a device of its own for all that the film knows."""
     films = [plainly(open_reel(folder, text)) for _ in range(num_devices)]
@@ -149,18 +153,26 @@ def test_several_devices_paint_the_same_frames_in_order(folder, noise, num_devic
     assert (np.stack(list(crew.frames(range(20)))) == alone).all()
     assert (np.stack(list(crew.frames(range(3, 18)))) == alone[3:18]).all()
     assert list(crew.frames(range(3, 3))) == []
-    assert not at_work()
+    assert not threads_named("crew")
 
 
 def test_every_device_has_a_part_of_the_work(folder):
     crew = open_crew(folder)
     painted = {id(engine): 0 for engine in (crew.engine, *crew.more_engines)}
     paint = type(crew.engine).pictures
+    changed = threading.Condition()
+
+    def all_have_as_many(number):
+        return min(painted.values()) >= min(number, 4)
 
     def pictures(self, rows, chosen):
-        painted[id(self)] += len(rows)
-        time.sleep(0.01)
-        return paint(self, rows, chosen)
+        with changed:  # up to four of each: how long a picture takes decides nothing
+            assert changed.wait_for(lambda: all_have_as_many(painted[id(self)]), timeout=60)
+        picture = paint(self, rows, chosen)
+        with changed:
+            painted[id(self)] += len(rows)
+            changed.notify_all()
+        return picture
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(type(crew.engine), "pictures", pictures)
@@ -178,7 +190,7 @@ def test_an_error_on_one_device_ends_them_all(folder):
     with pytest.raises(RenderError, match=r"frame \d+: this mix makes no picture"):
         list(encode(crew, target))
     assert not target.exists()
-    assert not at_work()
+    assert not threads_named("crew")
 
 
 def test_a_failed_encoder_ends_all_devices(folder, monkeypatch):
@@ -190,7 +202,7 @@ def test_a_failed_encoder_ends_all_devices(folder, monkeypatch):
     monkeypatch.setattr(rendering, "make_encoder", Recorder)
     with pytest.raises(EncodeError, match="no space") as caught:
         list(encode(crew, folder / "reel.mp4"))
-    assert not at_work()
+    assert not threads_named("crew")
     assert caught.value.__traceback__  # it holds what the threads hang on, and they are gone
 
 
@@ -201,7 +213,7 @@ def test_an_abandoned_render_on_several_devices_leaves_nothing(folder, num_taken
         for _ in range(num_taken):
             next(steps)
     assert not list(folder.glob("*reel.mp4*"))
-    assert not at_work()
+    assert not threads_named("crew")
 
 
 @pytest.mark.parametrize("loop", ["auto", "true"])
@@ -403,12 +415,12 @@ def test_check_tells_what_is_painted(folder):
 
 def test_an_abandoned_render_leaves_no_file_and_no_thread(folder):
     film, target = open_reel(folder), folder / "reel.mp4"
-    before = threading.active_count()
+    before = threads_named(*ENCODING, "networks")
     with contextlib.closing(encode(film, target)) as steps:
         next(steps)
     assert not target.exists()
     assert not list(folder.glob(".*"))
-    assert threading.active_count() == before
+    assert threads_named(*ENCODING, "networks") <= before
 
 
 def test_an_interrupted_render_keeps_the_film_that_was_there(folder, monkeypatch):
@@ -488,3 +500,70 @@ def test_drafts_and_ranges_get_names_of_their_own(folder):
     }
     assert len(names) == 4
     assert {str(name.parent) for name in names} == {"renders"}
+
+
+def test_a_film_carries_its_sound_and_a_range_of_frames_its_part(folder):
+    times = np.arange(3 * 48_000) / 48_000
+    sound = 0.5 * np.sin(2 * np.pi * (200 + 300 * times) * times)  # at no two places alike
+    write_wav(folder / "song.wav", sound)
+    text = "audio: {file: song.wav, trim: 500ms}\nloop: false\n"
+    film = open_reel(folder, text)
+    target = folder / "out" / "reel.mp4"
+    for frames, start in ((None, 0.5), (range(5, 15), 1.0)):
+        *_, last = encode(film, target, frames=frames)
+        heard = decoded("-i", target)
+        assert (last.done, len(heard)) == (last.total, last.total * 4800)
+        assert count_frames(target) == last.total
+        place = round(start * 48_000)
+        part = sound[place + 1024 : place + len(heard)]
+        assert np.abs(heard[1024:] - part[:, None]).max() < 0.03
+    assert list(target.parent.iterdir()) == [target]
+    assert folder / "song.wav" in film.files
+    assert summarize(film)[0].lines()[-1] == (
+        "  song.wav: 3.00 s long, heard from 0 s to 2 s, from its 0.5 s on"
+    )
+
+
+def test_a_render_that_is_given_up_leaves_no_sound_behind(folder):
+    write_wav(folder / "song.wav", noise(3))
+    film = open_reel(folder, "audio: song.wav\n")
+    target = folder / "out" / "reel.mp4"
+    steps = encode(film, target)
+    next(steps)
+    steps.close()
+    assert [path.name for path in target.parent.iterdir()] in ([], [".animix"])
+
+
+def test_a_sound_that_fails_costs_no_chunk(folder, monkeypatch):
+    write_wav(folder / "song.wav", noise(3))
+    film = open_reel(folder, "audio: song.wav\n")
+    target = folder / "out" / "reel.mp4"
+
+    def failing(*_):
+        raise EncodeError("its sound can't be added")
+
+    with monkeypatch.context() as patch, pytest.raises(EncodeError, match="can't be added"):
+        patch.setattr(muxing, "add_sound", failing)
+        list(encode(film, target))
+    assert not target.exists()
+    (last,) = encode(film, target)  # nothing is left to paint
+    assert (last.done, last.done_before) == (20, 20)
+    assert len(decoded("-i", target)) == 2 * 48_000
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_a_sound_that_is_not_there_is_a_mistake_at_its_place_like_a_latent_that_is_not(folder):
+    text = TIMELINE.replace("[3, 17]", "[3, no.npz]") + "audio: {file: no.mp3, loudness: -14}\n"
+    (folder / "reel.yaml").write_text(text)
+    with pytest.raises(TimelineError) as caught:
+        open_film(load_timeline(folder / "reel.yaml"), device="cpu")
+    latent, sound = caught.value.mistakes
+    assert "no.npz" in latent.message
+    assert (sound.mark.line, sound.mark.column) == (7, 15)
+    assert f"no.mp3 can't be opened in {folder}: No such file" in sound.message
+
+
+def test_what_is_said_of_a_sound_is_a_note(folder):
+    write_wav(folder / "song.wav", np.zeros((48_000, 2)))
+    film = open_reel(folder, "audio: {file: song.wav, loudness: -14}\n")
+    assert "song.wav is silent here: no gain brings it to -14 LUFS" in film.notes

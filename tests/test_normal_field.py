@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from animix.networks.normal_field import normal_fields
+from animix.networks.normal_field import _uniform, normal_fields
 
 CPU = torch.device("cpu")
 
@@ -40,6 +40,14 @@ def test_a_field_is_the_same_whichever_others_are_made_with_it(seeds, shape):
     assert torch.isfinite(together).all()
     for field, seed in zip(together, seeds, strict=True):
         assert torch.equal(field, normal_fields([(seed, 1)], shape, CPU)[0])
+
+
+def test_uniform_numbers_lie_strictly_between_0_and_1():
+    extremes = torch.tensor([0, 1, -1, 2**31 - 1, -(2**31)], dtype=torch.int32)
+    numbers = _uniform(extremes)
+    assert 0 < numbers.min() == 2.0**-24
+    assert 1 > numbers.max() == 1 - 2.0**-24
+    assert numbers[3:].tolist() == [0.5 - 2.0**-24, 0.5 + 2.0**-24]
 
 
 def test_the_middle_of_a_field_is_no_function_of_a_neighbouring_key():

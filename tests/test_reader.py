@@ -188,7 +188,6 @@ def test_frames_are_counted_exactly_halves_up(duration, fps, num_frames):
         ("frame: {background: redd}", 21, 'unknown colour "redd"', 'did you mean "red"?'),
         ("frame: {background: '#12345'}", 22, 'unknown colour "#12345"', "#102030"),
         ("frame:\n  background: #102030", 14, "a # starts a comment", 'in quotes: "#102030"'),
-        ("audio: x.wav", 1, "audio: planned but not available yet", ""),
         ("markers: {}", 1, "markers: planned but not available yet", ""),
         ("variants: {seed: 1..20}", 1, "variants: planned but not available yet", ""),
         ("extends: base.yaml", 1, "extends: planned but not available yet", ""),
@@ -255,7 +254,7 @@ blend:
       take: hihg
 noise: const
 frame: {background: redd, zoom: {0s: 1 bezier(.2, 0, .3, 1), 2s: 1}, pan: {0s:0}}
-audio: x.wav
+audio: {file: x.wav, bpm: 120}
 fps: 30
 """
 EXPECTED = [
@@ -290,7 +289,7 @@ EXPECTED = [
     ("18:21", 'unknown colour "redd"', 'did you mean "red"?'),
     ("18:38", "a comma inside {…} split this value", "bezier .2 0 .3 1"),
     ("18:76", 'a space is missing after "0s:"', "write 0s: 0"),
-    ("19:1", "audio: planned but not available yet", ""),
+    ("19:22", "bpm: planned but not available yet", ""),
     ("20:1", 'the key "fps" stands here twice', "line 3"),
 ]
 

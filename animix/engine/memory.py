@@ -21,9 +21,16 @@ CONTEXT_BYTES = 700_000_000
 WORKSPACE_BYTES = 300_000_000
 """What convolutions take to work in, for each of the two graphs at most."""
 
-PIECES = 1.4
+PIECES = 1.5
 """Memory that StyleGAN3's activations take over those that are alive: no layer has the sizes of the
 one before, so what that leaves behind seldom fits. 1.15 to 1.5 seen on an H100."""
+
+NOISE_COPIES = 4
+"""Of a cell's noise images, each frame with its own: drawn in float32, which takes as much as two,
+rounded, and held by the graph."""
+
+CANVASES = 3
+"""Of a cell's frames: laid one by one, stacked, and what laying and the bytes of two cells take."""
 
 UNUSED = 1.1
 """Memory that is taken over that which is used: the allocator's pieces are never all full."""
@@ -52,12 +59,13 @@ def bytes_needed(
     else:
         stack = Stack(home.to("meta"), num_slots, meta, dtype, stop_resolution)
         pixels = sum(conv.resolution**2 for conv in stack.convolutions) * extent.area
-        noise = 4 * batch_size * pixels * dtype.itemsize
+        noise = NOISE_COPIES * batch_size * pixels * dtype.itemsize
         for mixed in (True, False):
             painting += _painting(stack, batch_size, extent, mixed=mixed)
     kept = sum(map(_size, home.tensors.values())) + sum(map(_size, stack.tensors()))
     width, height = canvas_size
-    pictures = batch_size * 3 * 4 * (stack.img_resolution**2 * extent.area + 3 * width * height)
+    painted = stack.img_resolution**2 * extent.area
+    pictures = batch_size * 3 * 4 * (painted + CANVASES * width * height)
     tensors = kept + noise + pictures + painting + 2 * WORKSPACE_BYTES
     return int(UNUSED * tensors) + CONTEXT_BYTES
 

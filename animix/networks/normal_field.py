@@ -37,20 +37,28 @@ def normal_fields(
     words = np.stack([np.random.SeedSequence(list(key)).generate_state(4) for key in keys])
     state = torch.from_numpy(words.view(np.int32)).to(device)[..., None]  # [N, 4, 1]
     counter = torch.arange(halves, dtype=torch.int32, device=device) * _GOLDEN
-    radius = _uniform(counter + state[:, 0], state[:, 1]).log_().mul_(-2).sqrt_()
-    angle = _uniform(counter + state[:, 2], state[:, 3]).mul_(2 * math.pi)
+    radius = _uniform(_hashed(counter + state[:, 0], state[:, 1])).log_().mul_(-2).sqrt_()
+    angle = _uniform(_hashed(counter + state[:, 2], state[:, 3])).mul_(2 * math.pi)
     fields = torch.cat([radius * angle.cos(), radius * angle.sin()], dim=1)
     return fields[:, : height * width].view(len(keys), height, width)
 
 
-def _uniform(x: Tensor, twist: Tensor) -> Tensor:
-    """Numbers in (0, 1), the middles of 2²⁴ equal parts, from integers that are used up."""
+def _uniform(x: Tensor) -> Tensor:
+    """Numbers in (0, 1), the middles of 2²³ equal parts, from integers of 32 bits.
+
+    The middles of 2²⁴ parts take 25 bits: float32 would round the last one to 1.
+    """
+    return (x >> 9).bitwise_and_(0x7FFFFF).to(torch.float32).add_(0.5).mul_(2.0**-23)
+
+
+def _hashed(x: Tensor, twist: Tensor) -> Tensor:
+    """Integers that look random, from integers that are used up."""
     for key in (None, twist):
         x = x if key is None else x.bitwise_xor_(key)
         for shift, factor in _ROUNDS:
             x = _folded(x, shift).mul_(factor)
         x = _folded(x, 16)
-    return (x >> 8).bitwise_and_(0xFFFFFF).to(torch.float32).add_(0.5).mul_(2.0**-24)
+    return x
 
 
 def _folded(x: Tensor, shift: int) -> Tensor:

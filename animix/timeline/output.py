@@ -85,6 +85,11 @@ class Output:
         return self.preset is not None and self.preset.is_draft
 
     @property
+    def has_sound(self) -> bool:
+        """Whether its container takes any."""
+        return self.container not in ("gif", "png")
+
+    @property
     def suffix(self) -> str:
         """The end of the file's name; a folder of pictures has none."""
         return "" if self.container == "png" else f".{self.container}"

@@ -12,6 +12,7 @@ from typing import Literal
 from PIL import ImageColor
 
 from animix.errors import Mark, Mistake, TimelineError
+from animix.timeline.audio import read_audio
 from animix.timeline.bands import read_bands
 from animix.timeline.document import MOST_CHARACTERS, parse_document
 from animix.timeline.framing import FITS, Fit
@@ -129,6 +130,9 @@ def _timeline(reading: Reading, root: Node, path: Path) -> Timeline | None:
     size = output.size or size
     fps = output.fps or reading.fps
     check_rate(reading, output, fps, found.get("output", root).mark)
+    audio = read_audio(reading, found.get("audio"), path.parent)
+    if audio is not None and not output.has_sound:
+        reading.notes.append(f"{output.container} has no sound: audio is left out")
     timeline = Timeline(
         path=path,
         title=path.stem if title is None else title,
@@ -152,6 +156,7 @@ def _timeline(reading: Reading, root: Node, path: Path) -> Timeline | None:
         else None,
         noise=_noise(reading, found.get("noise")),
         frame=_frame(reading, found.get("frame"), output, size, mark),
+        audio=audio,
         output=output,
         notes=tuple(reading.notes),
     )

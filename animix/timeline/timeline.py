@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from animix.errors import Mark
+from animix.timeline.audio import Audio
 from animix.timeline.framing import Fit
 from animix.timeline.keyframes import Clip, Ease, Track
 from animix.timeline.output import Output
@@ -138,6 +139,8 @@ class Timeline:
     label: Track | None
     noise: Noise
     frame: Frame
+    audio: Audio | None
+    """None: a silent film."""
     output: Output
     """What is written; its size, fps and fit stand in the timeline's already."""
     notes: tuple[str, ...] = field(default=())

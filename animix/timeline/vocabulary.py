@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from animix.timeline.audio import AUDIO_KEYS, LATER_AUDIO_KEYS
 from animix.timeline.eases import EASES
 from animix.timeline.framing import FITS
 from animix.timeline.latent_path import LATENT_KEYS, LATER_LATENT_KEYS, PATHS, SPACES
@@ -13,20 +14,16 @@ from animix.timeline.times import MUSICAL, PLACES, UNITS
 
 KEYS = (
     *("title", "size", "fps", "duration", "loop", "networks", "blend", "mapping"),
-    *("latents", "truncation", "label", "noise", "frame", "output"),
+    *("latents", "truncation", "label", "noise", "frame", "audio", "output"),
 )
 LATER_KEYS = (
-    *("audio", "bpm", "markers", "sections", "vars", "extends", "variants"),
+    *("bpm", "markers", "sections", "vars", "extends", "variants"),
     *("show", "grid", "overlay", "shutter", "pace", "where"),
 )
 FRAME_KEYS = ("fit", "zoom", "pan", "rotate", "background")
 LATER_FRAME_KEYS = ("into",)
 NOISES: tuple[Literal["fixed", "none", "random"], ...] = ("fixed", "none", "random")
 
-LATER_AUDIO_KEYS = (
-    *("file", "start", "trim", "fade-in", "fade-out"),
-    *("loudness", "bpm", "first-beat"),
-)
 LATER_FUNCTIONS = (
     *("if", "min", "max", "clamp", "mix", "abs", "floor", "round", "sqrt", "exp", "log"),
     *("sin", "cos", "sine", "tri", "saw", "square", "pulse", "noise"),
@@ -39,7 +36,7 @@ RESERVED = frozenset(
     (
         *(*KEYS, *LATER_KEYS, *FRAME_KEYS, *LATER_FRAME_KEYS, *OUTPUT_KEYS),
         *(*LATENT_KEYS, *LATER_LATENT_KEYS, *LATER_EDIT_KEYS, *SPACES, *PATHS),
-        *(*LAYER_KEYS, *TAKES, *NOISES, *FITS, *LATER_AUDIO_KEYS),
+        *(*LAYER_KEYS, *TAKES, *NOISES, *FITS, *AUDIO_KEYS, *LATER_AUDIO_KEYS),
         *(*EASES, *PLACES, *UNITS, *MUSICAL, *LATER_FUNCTIONS, *LATER_VARIABLES),
         *("every", "all", "none", "first", "last", "true", "false", "auto", "null", "seed", "set"),
     )

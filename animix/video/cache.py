@@ -211,7 +211,10 @@ def _users(folder: Path, but: Path | None = None) -> list[Path]:
 
 def _remove(path: Path) -> None:
     with contextlib.suppress(OSError):
-        path.unlink()
+        if path.is_dir():  # where a film waits for its sound
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 def _state(path: Path) -> str:

@@ -62,6 +62,8 @@ class EncoderSettings:
     """Bits over any second of a segment; None: as many as the quality takes."""
     gop_frames: int | None = None
     """Length of the groups of pictures, each closed; None: the encoder cuts as it likes."""
+    audio_bitrate: int = 192_000
+    """Bits a second of the sound, if there is any."""
     edit_list: bool = True
     """False: the film's times start at 0 without one, as platforms want it."""
 
@@ -85,7 +87,7 @@ class EncoderSettings:
             raise OptionError(f"pixel format is {self.pixel_format}: {self.codec} has another")
         if self.encoder is not None and self.encoder not in facts.encoders:
             raise OptionError(f"encoder is {self.encoder}: it does not make {self.codec}")
-        for name in ("bitrate", "max_bitrate", "gop_frames"):
+        for name in ("bitrate", "max_bitrate", "gop_frames", "audio_bitrate"):
             number = getattr(self, name)
             if number is not None and number < 1:
                 raise OptionError(f"{name} is {number}: expected a number above 0")
@@ -257,8 +259,14 @@ def muxing(settings: EncoderSettings, *, is_segment: bool) -> list[str]:
     return [
         *(("-movflags", "+" + "+".join(flags)) if flags else ()),
         *(() if settings.edit_list else ("-use_editlist", "0")),
-        # The film's clock and its track's, so that both lengths are exact.
-        *("-movie_timescale", str(settings.timescale)),
-        *("-video_track_timescale", str(settings.timescale)),
+        *clocks(settings),
         *("-f", settings.container),
     ]
+
+
+def clocks(settings: EncoderSettings) -> list[str]:
+    """How ffmpeg is told a film's clock and its track's, so that both lengths are exact."""
+    if settings.container == "webm":  # it counts in milliseconds
+        return []
+    ticks = str(settings.timescale)
+    return ["-movie_timescale", ticks, "-video_track_timescale", ticks]
