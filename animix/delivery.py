@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -11,10 +13,13 @@ from animix.film import Film
 from animix.timeline.formats import CODECS
 from animix.timeline.output import Output
 from animix.timeline.presets import number, refusals
+from animix.timeline.timeline import Timeline
 from animix.video.segments import is_cut, segment_frames, segments_of
 from animix.video.settings import EncoderSettings
 from animix.video.trial import check_encoder
 
+RENDERS = Path("renders")
+"""Where results land, seen from the current folder, unless they are told where to go."""
 DRAFT_CRF = 11
 """How much worse a draft is."""
 FILE_SHARE = Fraction(97, 100)
@@ -27,7 +32,7 @@ ALWAYS_HERE = ("libx264", "gif", "png")
 
 def settings_of(film: Film, *, draft: bool = False) -> EncoderSettings:
     """What a film is encoded as, by its timeline's output."""
-    output, fps = film.timeline.output, film.schedule.fps
+    output, fps = film.output, film.schedule.fps
     width, height = film.canvas_size
     settings = EncoderSettings(
         width,
@@ -78,32 +83,57 @@ def _max_bitrate(output: Output, settings: EncoderSettings, num_frames: int) -> 
     return cap if cap is None or output.bitrate is None else max(cap, output.bitrate)
 
 
-def check_output(film: Film, *, frames: range | None = None, draft: bool = False) -> None:
-    """Refuse what the output's platform would refuse, and an encoder that doesn't work here.
+def check_outputs(
+    films: Sequence[Film], *, frames: range | None = None, draft: bool = False
+) -> None:
+    """Refuse what outputs' platforms would refuse, and encoders that don't work here.
 
-    A part of the film or a draft is for nobody's platform. TimelineError with all reasons;
+    A part of a film or a draft is for nobody's platform. TimelineError with all reasons;
     OptionError with ffmpeg's words.
     """
-    output = film.timeline.output
-    if output.preset is not None and frames is None and not draft:
-        mark = output.mark or Mark(str(film.timeline.path), 0, 0)
-        found = refusals(
-            output.preset,
-            size=film.canvas_size,
-            fps=film.schedule.fps,
-            num_frames=film.schedule.num_frames,
-            bitrate=output.bitrate,
-        )
-        if found:
-            raise TimelineError([Mistake(mark, each.message, each.hint) for each in found])
-    settings = settings_of(film, draft=draft)
-    if settings.made_by not in ALWAYS_HERE:
-        check_encoder(replace(settings, title=""))
+    mistakes: list[Mistake] = []
+    for film in films if frames is None and not draft else ():
+        mistakes += _refused(film)
+    if mistakes:
+        raise TimelineError(dict.fromkeys(mistakes))
+    for film in films:
+        settings = settings_of(film, draft=draft)
+        if settings.made_by not in ALWAYS_HERE:
+            check_encoder(replace(settings, title=""))
+
+
+def _refused(film: Film) -> list[Mistake]:
+    output = film.output
+    if output.preset is None:
+        return []
+    mark = output.mark or Mark(str(film.timeline.path), 0, 0)
+    found = refusals(
+        output.preset,
+        size=film.canvas_size,
+        fps=film.schedule.fps,
+        num_frames=film.schedule.num_frames,
+        bitrate=output.bitrate,
+    )
+    return [Mistake(mark, each.message, each.hint) for each in found]
+
+
+def check_places(timeline: Timeline) -> None:
+    """Refuse outputs that would write over each other; TimelineError with all of them."""
+    places: dict[str, Output] = {}
+    mistakes = []
+    for output in timeline.outputs:
+        place = film_path(timeline, output=output)
+        if places.setdefault(os.path.realpath(place), output) is not output:
+            mark = output.mark or Mark(str(timeline.path), 0, 0)
+            message = f"a second output would be written to {place}"
+            mistakes.append(Mistake(mark, message, "give it a file: of its own"))
+    if mistakes:
+        raise TimelineError(mistakes)
 
 
 def size_warning(film: Film, target: Path) -> str | None:
     """What to say of a finished file that is larger than its platform takes."""
-    preset = film.timeline.output.preset
+    preset = film.output.preset
     limit = preset.limit("bytes") if preset else None
     if preset is None or limit is None or limit.high is None or not target.is_file():
         return None
@@ -114,3 +144,27 @@ def size_warning(film: Film, target: Path) -> str | None:
         f"{target} has {number(size)} bytes, {preset.platform} takes {limit.words}"
         f" ({limit.source}): make it smaller, shorter or slower"
     )
+
+
+def film_path(
+    timeline: Timeline,
+    frames: range | None = None,
+    *,
+    draft: bool = False,
+    output: Output | None = None,
+) -> Path:
+    """Where the film of an output (None: the first) goes if nobody says.
+
+    Drafts and ranges of frames get names of their own.
+    """
+    output = timeline.output if output is None else output
+    name = timeline.path.stem
+    if output.preset is not None and output.container == "mp4":
+        name += f"-{output.preset.name}"
+    planned = output.file or RENDERS / f"{name}{output.suffix}"
+    name = planned.stem if output.suffix else planned.name
+    if frames is not None:
+        name += f"-frames-{frames.start}-{frames.stop - 1}"
+    if draft and not output.is_draft:
+        name += "-draft"
+    return Path(os.path.normpath(planned.with_name(f"{name}{output.suffix}")))

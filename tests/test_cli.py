@@ -173,6 +173,41 @@ def test_a_gif_that_is_too_large_is_told(folder, run, monkeypatch):
     assert "note: it is too large" in err
 
 
+BOTH = "output=[{file: a.mp4, size: 32x32}, {preset: gif, size: 16x16, fps: 20}]"
+
+
+def test_several_outputs_are_told_one_by_one(run, folder):
+    code, out, _ = run("render", "reel.yaml", "--set", BOTH, "-o", "films")
+    assert (code, re.findall(r"^films/(\S+)  (\d+) frames, 1 s, (\S+);", out, re.MULTILINE)) == (
+        0,
+        [("a.mp4", "10", "32×32"), ("reel.gif", "20", "16×16")],
+    )
+    assert count_frames(folder / "films" / "a.mp4") == 10
+    _, out, _ = run("render", "reel.yaml", "--set", BOTH, "-o", "films", "--json")
+    events = [json.loads(line) for line in out.splitlines()]
+    made = [(event["file"], event["frames"]) for event in events if event["event"] == "result"]
+    assert made == [("films/a.mp4", 10), ("films/reel.gif", 20)]
+
+
+@pytest.mark.usefixtures("folder")
+def test_several_outputs_need_a_folder(run):
+    code, _, err = run("render", "reel.yaml", "--set", BOTH, "-o", "reel.mp4")
+    assert (code, "--output reel.mp4: for several films, name a folder" in err) == (2, True)
+    code, _, err = run("render", "reel.yaml", "--set", "output=[draft, draft]")
+    assert (code, "a second output would be written to renders/reel-draft.mp4" in err) == (2, True)
+
+
+@pytest.mark.usefixtures("folder")
+def test_check_tells_all_outputs(run):
+    code, out, _ = run("check", "reel.yaml", "--set", BOTH)
+    assert code == 0
+    assert "reel.gif: gif, 20 frames at 20 fps, 16×16" in out
+    assert "a.mp4: h264, 10 frames at 10 fps, 32×32" in out
+    (told,) = run("check", "reel.yaml", "--set", BOTH, "--json")[1].splitlines()
+    assert [each["codec"] for each in json.loads(told)["outputs"]] == ["h264", "gif"]
+    assert ": h264" not in run("check", "reel.yaml")[1]
+
+
 def test_presets_are_listed_with_their_sources(run):
     code, out, err = run("presets")
     assert (code, err) == (0, "")

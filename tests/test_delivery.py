@@ -15,11 +15,11 @@ import pytest
 import torch
 
 from animix import delivery
-from animix.delivery import check_output, settings_of, size_warning
+from animix.delivery import check_outputs, film_path, settings_of, size_warning
 from animix.engine.pixels import to_bytes
 from animix.errors import OptionError, TimelineError
 from animix.film import Film, open_film
-from animix.rendering import encode, film_path
+from animix.rendering import encode
 from animix.timeline.reader import load_timeline
 from animix.video.ffmpeg import Encoder, find_ffmpeg
 from animix.video.settings import EncoderSettings
@@ -333,7 +333,7 @@ REFUSED = {
 def test_what_a_platform_refuses_is_refused_before_rendering(folder, output, overrides, words):
     film = open_reel(folder, output, **overrides)
     with pytest.raises(TimelineError) as caught:
-        check_output(film)
+        check_outputs([film])
     (found,) = {mistake.message for mistake in caught.value.mistakes if words in mistake.message}
     assert words in found
     with pytest.raises(TimelineError, match="takes"):
@@ -343,9 +343,9 @@ def test_what_a_platform_refuses_is_refused_before_rendering(folder, output, ove
 
 def test_a_part_or_a_draft_is_for_nobodys_platform(folder: Path):
     film = open_reel(folder, "reels", duration="2s")
-    check_output(film, frames=range(3))
-    check_output(film, draft=True)
-    check_output(open_reel(folder, "reels"))
+    check_outputs([film], frames=range(3))
+    check_outputs([film], draft=True)
+    check_outputs([open_reel(folder, "reels")])
 
 
 def test_hardware_that_is_not_there_is_refused_with_ffmpegs_words(folder: Path):
@@ -353,7 +353,7 @@ def test_hardware_that_is_not_there_is_refused_with_ffmpegs_words(folder: Path):
     with pytest.raises(
         OptionError, match=r"h264_videotoolbox does not work here; .*libx264[^$]*\w"
     ):
-        check_output(film)
+        check_outputs([film])
 
 
 def test_an_encoder_is_tried_and_not_looked_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
@@ -374,7 +374,7 @@ def test_every_ffmpeg_has_the_usual_encoders(folder: Path, monkeypatch: pytest.M
 
     monkeypatch.setattr(delivery, "check_encoder", never)
     for output in ("reel.mp4", "{preset: gif, size: 64x64}", "png"):
-        check_output(open_reel(folder, output))
+        check_outputs([open_reel(folder, output)])
 
 
 def test_a_file_that_is_too_large_is_told(folder: Path, tmp_path: Path):

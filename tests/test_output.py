@@ -64,15 +64,17 @@ def test_size_fps_and_fit_of_the_output_rule_and_the_seconds_stay():
     text = "fps: 30\nduration: 6s\nframe: {fit: contain, zoom: {15f: 1, 3s: 2}}\n"
     text = text.replace("duration: 6s\n", "")
     timeline = read(text + "output: {preset: gif, size: 64x96, fps: 25, fit: cover}")
-    assert (timeline.size, timeline.fps, timeline.frame.fit) == ((64, 96), 25, "cover")
-    assert (timeline.num_frames, timeline.duration_seconds) == (150, 6)
+    output = timeline.output
+    assert (output.size, output.fps, output.fit) == ((64, 96), 25, "cover")
+    assert (timeline.fps, timeline.duration_seconds, timeline.frame.fit) == (30, 6, "contain")
+    assert timeline.clip(loop=True).num_frames_at(output.fps) == 150
     # The timeline's own frames are counted at its own rate.
     assert timeline.frame.zoom.keys[0].time.seconds == Fraction(1, 2)
 
 
 def test_a_preset_can_be_set():
-    assert read("fps: 30", {"output": "reels"}).size == (1080, 1920)
-    assert read("output: {preset: reels}", {"output.preset": "square"}).size == (1080, 1080)
+    assert read("fps: 30", {"output": "reels"}).output.size == (1080, 1920)
+    assert read("output: {preset: reels}", {"output.preset": "square"}).output.size == (1080, 1080)
 
 
 @pytest.mark.parametrize(
@@ -179,11 +181,20 @@ MISTAKES = {
     "a GIF at 30 fps": ("output: x.gif", 9, "a GIF can't show 30 frames a second", "10, 20, 25"),
     "a GIF at 60 fps": (
         "output: {preset: gif, fps: 60}",
-        9,
+        18,
         "a GIF can't show 60 frames a second",
         "10, 20, 25 or 50",
     ),
-    "several": ("output: [a.mp4, b.mp4]", 9, "several outputs: planned but not available", ""),
+    "none of several": ("output: []", 9, "output is an empty list", "[reels, reel.gif]"),
+    "a list in a list": ("output: [[reels], gif]", 10, "an output is no list", "[reels, reel.gif]"),
+    "a mistake in the second": ("output: [reels, gof]", 17, "unknown output preset", '"gif"?'),
+    "very many": (f"output: [{'reels, ' * 17}]", 9, "17 outputs: expected up to 16", "--set"),
+    "rates without a common clock": (
+        "output: [{fps: 1000999/1001}, {fps: 999983/1000}, {fps: 997991/999}, {fps: 99991/997}]",
+        10,
+        "frames a second have no moments in common",
+        "one by one",
+    ),
     "no text": ("output: {preset: [reels]}", 18, "preset is a preset", ""),
     "extend": (
         "frame: {fit: blur}\noutput: {size: 100x800, fit: extend}",

@@ -109,7 +109,7 @@ def film_target(output: Path | None, planned: Path, *, batch: bool) -> Path:
         return planned
     if batch or output.is_dir():
         if output.suffix and not output.is_dir():
-            raise OptionError(f"--output {output}: for several timelines, name a folder")
+            raise OptionError(f"--output {output}: for several films, name a folder")
         return output / planned.name
     if not planned.suffix:  # a folder of pictures
         return output

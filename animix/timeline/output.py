@@ -35,6 +35,8 @@ FASTEST_FPS = 1000
 LARGEST_FPS_TERM = 1_001_000
 """Of the ratio that fps is: ``video.ffmpeg`` takes no larger one."""
 LARGEST_SIDE = 16_384
+MOST_OUTPUTS = 16
+"""Of one timeline: each has an encoder of its own, and they run at the same time."""
 BITRATES = range(10_000, 2_000_000_001)
 """Bits a second."""
 
@@ -110,13 +112,25 @@ class Output:
         return widest, max(2, height)
 
 
-def read_output(reading: Reading, node: Node | None, path: Path) -> Output:
-    """The output of a timeline at ``path``: a preset, a file, or a map of options."""
+def read_outputs(reading: Reading, node: Node | None, path: Path) -> tuple[Output, ...]:
+    """The outputs of a timeline at ``path``, at least one: each a preset, a file, or a map."""
     if node is None:
-        return Output(crf=CODECS["h264"].crf)
-    if isinstance(node, ListNode):
-        reading.not_yet(node.mark, "several outputs")
-        return Output()
+        return (Output(crf=CODECS["h264"].crf),)
+    nodes = node.items if isinstance(node, ListNode) else (node,)
+    hint = "write output: [reels, reel.gif]"
+    if not nodes:
+        reading.note(node.mark, "output is an empty list", hint)
+    if len(nodes) > MOST_OUTPUTS:
+        message = f"{len(nodes)} outputs: expected up to {MOST_OUTPUTS}"
+        reading.note(node.mark, message, "render the others with --set output=…")
+    for item in nodes[:MOST_OUTPUTS]:
+        if isinstance(item, ListNode):
+            reading.note(item.mark, "an output is no list", hint)
+    one = [item for item in nodes[:MOST_OUTPUTS] if not isinstance(item, ListNode)]
+    return tuple(_read_one(reading, item, path) for item in one) or (Output(),)
+
+
+def _read_one(reading: Reading, node: Node, path: Path) -> Output:
     if isinstance(node, MapNode):
         if not node.entries:
             reading.note(node.mark, "output has no preset and no file", "write output: reel.mp4")

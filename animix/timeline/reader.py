@@ -16,6 +16,7 @@ from animix.timeline.audio import read_audio
 from animix.timeline.bands import read_bands
 from animix.timeline.document import MOST_CHARACTERS, parse_document
 from animix.timeline.framing import FITS, Fit
+from animix.timeline.instants import LARGEST_NUMBER, common_rate
 from animix.timeline.latent_path import read_latents
 from animix.timeline.layers import read_blend
 from animix.timeline.misread import Misread, quoted, suggestion
@@ -25,7 +26,7 @@ from animix.timeline.output import (
     check_rate,
     override_notes,
     parse_fps,
-    read_output,
+    read_outputs,
     read_size,
 )
 from animix.timeline.overrides import override
@@ -117,8 +118,9 @@ def _timeline(reading: Reading, root: Node, path: Path) -> Timeline | None:
     found = reading.options(root, "a timeline", KEYS, LATER_KEYS)
     mark = Mark(str(path), 0, 0)
     reading.fps = reading.read(found.get("fps"), "fps", "a number", parse_fps) or Fraction(30)
-    output = read_output(reading, found.get("output"), path)
-    reading.duration = _duration(reading, found.get("duration"), output, mark)
+    outputs = read_outputs(reading, found.get("output"), path)
+    rates = {output.fps or reading.fps for output in outputs}
+    reading.duration = _duration(reading, found.get("duration"), max(rates), mark)
     networks = _networks(reading, found.get("networks"), mark)
     blend = read_blend(reading, found.get("blend"), networks, mark)
     truncation = Quantity("truncation")
@@ -126,13 +128,16 @@ def _timeline(reading: Reading, root: Node, path: Path) -> Timeline | None:
     loops: dict[str, Literal["auto", True, False]] = {"auto": "auto", "true": True, "false": False}
     title = reading.words(found.get("title"), "title", "a text")
     size = read_size(reading, found.get("size"))
-    reading.notes += override_notes(output, size, reading.fps if "fps" in found else None)
-    size = output.size or size
-    fps = output.fps or reading.fps
-    check_rate(reading, output, fps, found.get("output", root).mark)
+    # What a clip doesn't say its outputs may agree on.
+    fps = rates.pop() if "fps" not in found and len(rates) == 1 else reading.fps
+    frame, fit_mark = _frame(reading, found.get("frame"), mark)
     audio = read_audio(reading, found.get("audio"), path.parent)
-    if audio is not None and not output.has_sound:
-        reading.notes.append(f"{output.container} has no sound: audio is left out")
+    for output in outputs:
+        reading.notes += override_notes(output, size, fps if "fps" in found else None)
+        check_rate(reading, output, output.fps or fps, output.mark or mark)
+        _check_extended(reading, output, size, frame.fit, fit_mark)
+        if audio is not None and not output.has_sound:
+            reading.notes.append(f"{output.container} has no sound: audio is left out")
     timeline = Timeline(
         path=path,
         title=path.stem if title is None else title,
@@ -155,9 +160,9 @@ def _timeline(reading: Reading, root: Node, path: Path) -> Timeline | None:
         if "label" in found
         else None,
         noise=_noise(reading, found.get("noise")),
-        frame=_frame(reading, found.get("frame"), output, size, mark),
+        frame=frame,
         audio=audio,
-        output=output,
+        outputs=outputs,
         notes=tuple(reading.notes),
     )
     if reading.duration is not None:
@@ -170,11 +175,17 @@ def _check_whole(reading: Reading, timeline: Timeline, duration: Mark) -> None:
     num_moving = sum(not track.is_constant for track in tracks(timeline))
     # The latents are held as four keys and four weights a frame.
     num_moving += 8 if len(timeline.latents.keys) > 1 else 0
-    if timeline.num_frames * num_moving > MOST_SAMPLES:
+    rates = {output.fps or timeline.fps for output in timeline.outputs}
+    num_frames = sum(timeline.clip(False).num_frames_at(rate) for rate in rates)
+    if num_frames * num_moving > MOST_SAMPLES:
         most = MOST_SAMPLES // num_moving
-        message = f"{timeline.num_frames} frames are too many for this many tracks that move"
+        message = f"{num_frames} frames are too many for this many tracks that move"
         reading.note(duration, message, f"at most {most} frames, or fewer tracks with keys")
         return
+    if common_rate([*rates]) * timeline.duration_seconds > LARGEST_NUMBER:
+        told = " and ".join(str(rate) for rate in sorted(rates))
+        message = f"{told} frames a second have no moments in common to speak of"
+        reading.note(timeline.output.mark or duration, message, "render these outputs one by one")
     for mistake in certain_mistakes(timeline):
         reading.note(mistake.mark, mistake.message, mistake.hint)
 
@@ -184,14 +195,13 @@ def _unreadable(path: Path, message: str) -> TimelineError:
     return TimelineError([Mistake(Mark(str(path), 0, 0), message)])
 
 
-def _duration(reading: Reading, node: Node | None, output: Output, root: Mark) -> Fraction | None:
-    """Seconds."""
+def _duration(reading: Reading, node: Node | None, fps: Fraction, root: Mark) -> Fraction | None:
+    """Seconds; ``fps`` is the fastest rate at which they are shown."""
     if node is None:
         reading.note(root, "duration is missing", "write duration: 6s")
         return None
     length = "a length such as 6s"
     duration = reading.read(node, "duration", length, lambda text: parse_length(text, reading.fps))
-    fps = output.fps or reading.fps
     if duration is not None and duration * fps > MOST_FRAMES:
         hours = float(duration / 3600)
         message = f"{hours:.3g} hours are more than {MOST_FRAMES} frames at {float(fps):g} fps"
@@ -268,14 +278,23 @@ def _noise(reading: Reading, node: Node | None) -> Noise:
     return Noise("fixed") if period is None else Noise("loop", period, node.mark)
 
 
-def _frame(
-    reading: Reading,
-    node: Node | None,
-    output: Output,
-    size: tuple[int, int] | None,
-    root: Mark,
-) -> Frame:
-    """How the picture lies on the canvas, whose size and fit the output may have changed."""
+def _check_extended(
+    reading: Reading, output: Output, size: tuple[int, int] | None, fit: Fit, mark: Mark
+) -> None:
+    """Note an output for which networks would paint too far beyond the square.
+
+    ``size`` and ``fit`` are the timeline's, the latter written at ``mark``.
+    """
+    size = output.size or size
+    if (output.fit or fit) == "extend" and size and max(size) > MOST_EXTENDED * min(size):
+        message = f"fit: extend reaches {MOST_EXTENDED}:1, but {size[0]}x{size[1]} is longer"
+        most = MOST_EXTENDED * min(size)
+        hint = f"choose sides of up to {most} pixels beside {min(size)}, or another fit"
+        reading.note(output.mark or mark if output.fit else mark, message, hint)
+
+
+def _frame(reading: Reading, node: Node | None, root: Mark) -> tuple[Frame, Mark]:
+    """How the picture lies on the canvas, if an output has no other fit, and where that stands."""
     found: dict[str, Node] = {}
     if isinstance(node, MapNode):
         found = reading.options(node, "frame", FRAME_KEYS, LATER_FRAME_KEYS)
@@ -283,19 +302,11 @@ def _frame(
         hint = f"write frame: {{zoom: 1.1}}; it has {', '.join(FRAME_KEYS)}"
         reading.note(node.mark, "frame is a map of keys", hint)
     fit: Fit = reading.choice(found.get("fit"), "fit", FITS, "blur")
-    mark = found["fit"].mark if "fit" in found else root
-    if output.fit is not None:
-        fit, mark = output.fit, output.mark or root
-    if fit == "extend" and size and max(size) > MOST_EXTENDED * min(size):
-        message = f"fit: extend reaches {MOST_EXTENDED}:1, but {size[0]}x{size[1]} is longer"
-        most = MOST_EXTENDED * min(size)
-        hint = f"choose sides of up to {most} pixels beside {min(size)}, or another fit"
-        reading.note(mark, message, hint)
     zoom = Quantity("zoom", "logarithm", low=0.001, high=1000)
     pan = Quantity("pan", low=-1000, high=1000)
     rotate = Quantity("rotate")
     track_x, track_y = read_tracks(reading, found.get("pan"), (pan, pan), pan.constant(0.0, root))
-    return Frame(
+    frame = Frame(
         fit=fit,
         zoom=read_track(reading, found.get("zoom"), zoom, zoom.constant(1.0, root)),
         pan_x=track_x,
@@ -304,6 +315,7 @@ def _frame(
         background=reading.read(found.get("background"), "background", "a colour", _parse_colour)
         or (0, 0, 0),
     )
+    return frame, found["fit"].mark if "fit" in found else root
 
 
 def _parse_colour(text: str) -> tuple[int, int, int]:
