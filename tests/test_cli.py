@@ -203,7 +203,7 @@ def test_check_tells_all_outputs(run):
     assert code == 0
     assert "reel.gif: gif, 20 frames at 20 fps, 16×16" in out
     assert "a.mp4: h264, 10 frames at 10 fps, 32×32" in out
-    (told,) = run("check", "reel.yaml", "--set", BOTH, "--json")[1].splitlines()
+    told, *_ = run("check", "reel.yaml", "--set", BOTH, "--json")[1].splitlines()
     assert [each["codec"] for each in json.loads(told)["outputs"]] == ["h264", "gif"]
     assert ": h264" not in run("check", "reel.yaml")[1]
 

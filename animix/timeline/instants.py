@@ -72,7 +72,7 @@ def common_rate(rates: Sequence[Fraction]) -> Fraction:
     """The slowest clock that ticks at each frame of all rates.
 
     >>> common_rate([Fraction(24), Fraction(30), Fraction(30000, 1001)])
-    Fraction(120000, 1)
+    Fraction(30000, 1)
     """
     numerator = math.lcm(*(rate.numerator for rate in rates))
     return Fraction(numerator, math.gcd(*(rate.denominator for rate in rates)))
