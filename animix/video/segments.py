@@ -36,6 +36,7 @@ from animix.video.settings import (
     num_cores,
     num_threads,
 )
+from animix.video.whole_clip import WholeClipEncoder
 from animix.whole_file import part_of
 
 SEGMENT_SECONDS = 4
@@ -125,11 +126,20 @@ def _of_segment(settings: EncoderSettings) -> EncoderSettings:
     return replace(settings, title="")
 
 
+def is_cut(settings: EncoderSettings) -> bool:
+    """Whether a film is encoded in segments, which are joined: those of x264 alone can be."""
+    return settings.made_by == "libx264"
+
+
 def make_encoder(
     path: Path, settings: EncoderSettings, segments: Sequence[Segment]
-) -> SegmentEncoder:
-    """What encodes segments of a film fastest on this machine."""
-    return SegmentEncoder(path, settings, segments, num_encoders=num_encoders(settings))
+) -> Encoder | SegmentEncoder | WholeClipEncoder:
+    """What encodes segments of a film fastest on this machine; what isn't cut is one segment."""
+    if is_cut(settings):
+        return SegmentEncoder(path, settings, segments, num_encoders=num_encoders(settings))
+    if settings.container in ("gif", "png"):
+        return WholeClipEncoder(path, settings, segments[0].frames)
+    return Encoder(path, settings)
 
 
 class SegmentEncoder:
