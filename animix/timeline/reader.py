@@ -152,6 +152,7 @@ def _timeline(reading: Reading, root: Node, path: Path) -> Timeline | None:
         audio=read_audio(reading, found.get("audio"), path.parent),
         output=_output(reading, found.get("output"), path),
         notes=tuple(reading.notes),
+        document=root,
     )
     if reading.duration is not None:
         _check_whole(reading, timeline, found["duration"].mark)

@@ -10,6 +10,7 @@ from typing import Literal
 from animix.errors import Mark
 from animix.timeline.audio import Audio
 from animix.timeline.keyframes import Clip, Ease, Track
+from animix.timeline.nodes import MapNode
 
 Fit = Literal["blur", "cover", "contain", "stretch", "extend"]
 
@@ -145,6 +146,8 @@ class Timeline:
     """Where the film goes, as an absolute path; None: renders/ under the current folder."""
     notes: tuple[str, ...] = field(default=())
     """What was decided while reading and the user should know, such as a rounded size."""
+    document: MapNode | None = field(default=None, repr=False, compare=False)
+    """All of this as it is written, with what the command line put into it."""
 
     @property
     def num_frames(self) -> int:

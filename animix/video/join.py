@@ -16,7 +16,7 @@ from types import TracebackType
 import numpy as np
 
 from animix.timeline.arrays import Integers
-from animix.video.mp4 import places
+from animix.video.mp4 import box, places
 from animix.video.settings import EncoderSettings
 
 COPY_BYTES = 1 << 20
@@ -189,11 +189,6 @@ def read_track(path: Path, settings: EncoderSettings) -> Track:
         moov=moov,
         description=_without_bitrate(_found(moov, "stsd")),
     )
-
-
-def box(name: str, content: bytes) -> bytes:
-    """A box."""
-    return struct.pack(">I4s", 8 + len(content), name.encode("latin1")) + content
 
 
 def _boxes(data: bytes) -> list[tuple[str, bytes]]:
