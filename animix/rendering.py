@@ -6,7 +6,7 @@ import contextlib
 import os
 import time
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import replace
 from functools import cache as cache_results
 from pathlib import Path
@@ -14,6 +14,7 @@ from pathlib import Path
 from animix.chunks import chunk_keys, files_of
 from animix.film import Film, open_film
 from animix.progress import Progress, Stages
+from animix.provenance import metadata_of, parts_of, render_command
 from animix.timeline.timeline import Timeline
 from animix.video.cache import Cache
 from animix.video.mp4 import is_sealed
@@ -40,12 +41,14 @@ def encode(
     preset: Preset | None = None,
     fresh: bool = False,
     keep_cache: bool = False,
+    recipe: bool = True,
 ) -> Generator[Progress, None, None]:
     """Render frames (None: all) into an mp4, yield after each cell; the file is whole or absent.
 
     Closing the iterator before its end leaves no file, and one that stood there before stays. Its
     finished chunks stay in a cache beside it, and the next time they are not rendered again, unless
     that is to be ``fresh``. When the film is whole they go, unless the next time is to have them.
+    The film carries its recipe, unless that is to be left out.
     """
     frames = frames if frames is not None else range(film.schedule.num_frames)
     width, height = film.canvas_size
@@ -62,13 +65,17 @@ def encode(
         return Progress(done, len(frames), seconds, dict(stages.seconds), done_before)
 
     with Cache(target) as cache:
-        segments = _segments(film, frames, settings, cache, fresh=fresh)
+        digests = cache.digests(parts_of(film) if recipe else files_of(film))
+        segments = _segments(film, frames, settings, cache, digests, fresh=fresh)
+        if recipe:
+            command = render_command(film, frames, draft=draft)
+            settings = replace(settings, metadata=metadata_of(film, digests, command))
         missing = [segment.frames for segment in segments if not segment.is_whole]
         done = done_before = len(frames) - sum(map(len, missing))
         with (
             with_sound(film.soundtrack, target, settings, frames) as silent,
             contextlib.ExitStack() as ending,
-            make_encoder(silent, settings, segments) as encoder,
+            make_encoder(silent, _of_film_at(silent, target, settings), segments) as encoder,
         ):
             # Closed at once when the render ends early: devices may be at work.
             with contextlib.closing(film.cells(*missing)) as painted:
@@ -87,11 +94,22 @@ def encode(
     yield progress(len(frames))
 
 
+def _of_film_at(path: Path, target: Path, settings: EncoderSettings) -> EncoderSettings:
+    """What a film at a path is encoded as: one that waits for its sound has no metadata yet."""
+    return settings if path == target else replace(settings, metadata=None)
+
+
 def _segments(
-    film: Film, frames: range, settings: EncoderSettings, cache: Cache, *, fresh: bool
+    film: Film,
+    frames: range,
+    settings: EncoderSettings,
+    cache: Cache,
+    digests: Mapping[Path, str],
+    *,
+    fresh: bool,
 ) -> list[Segment]:
     """The segments of frames, those that the cache has whole marked as such."""
-    key = chunk_keys(film, encoding_of(settings), cache.digests(files_of(film)))
+    key = chunk_keys(film, encoding_of(settings), digests)
 
     @cache_results
     def find(part: range) -> Path:
@@ -119,11 +137,13 @@ def render(
     draft: bool = False,
     fresh: bool = False,
     keep_cache: bool = False,
+    recipe: bool = True,
 ) -> Path:
     """Render a timeline to an mp4 and return its path, by default under ``renders/``.
 
     What an interrupted render of the same film has finished is not rendered again, unless it is to
-    be ``fresh``.
+    be ``fresh``. The film carries its ``recipe`` in its metadata: the timeline, with the names of
+    files and without their folders, and animix's version.
     """
     film = open_film(
         timeline,
@@ -134,9 +154,16 @@ def render(
         draft=draft,
     )
     target = film_path(timeline, frames, draft=draft) if output is None else Path(output)
-    with contextlib.closing(
-        encode(film, target, frames=frames, draft=draft, fresh=fresh, keep_cache=keep_cache)
-    ) as steps:
+    steps = encode(
+        film,
+        target,
+        frames=frames,
+        draft=draft,
+        fresh=fresh,
+        keep_cache=keep_cache,
+        recipe=recipe,
+    )
+    with contextlib.closing(steps):
         deque(steps, maxlen=0)
     return target
 

@@ -144,10 +144,10 @@ class Timeline:
     """None: a silent film."""
     output: Path | None
     """Where the film goes, as an absolute path; None: renders/ under the current folder."""
+    document: MapNode = field(repr=False, compare=False)
+    """All of this as it is written, with what the command line put into it."""
     notes: tuple[str, ...] = field(default=())
     """What was decided while reading and the user should know, such as a rounded size."""
-    document: MapNode | None = field(default=None, repr=False, compare=False)
-    """All of this as it is written, with what the command line put into it."""
 
     @property
     def num_frames(self) -> int:

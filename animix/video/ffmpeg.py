@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from animix.errors import EncodeError, OptionError
 from animix.interruption import uninterrupted
+from animix.video.metadata import write_metadata
 from animix.video.mp4 import count_frames, seal
 from animix.video.settings import EncoderSettings, arguments
 from animix.whole_file import part_of
@@ -187,6 +188,7 @@ class Encoder:
             # An exit code of 0 is ffmpeg's word; the film's own table is the proof.
             if (found := count_frames(self._part)) != self.num_frames:
                 raise self._failure(f"left a film of {found} frames")
+            write_metadata(self._part, "mp4", self.settings.metadata)
             if self._is_segment:
                 seal(self._part)
             self._part.replace(self._target)

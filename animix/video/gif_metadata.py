@@ -38,8 +38,13 @@ def write(file: BinaryIO, comment: str, xmp: bytes) -> None:
     insert(
         file,
         place,
-        bytes([EXTENSION, COMMENT]) + data + b"\0"
-        + bytes([EXTENSION, APPLICATION, 11]) + b"XMP DataXMP" + xmp + _TRAILER,
+        bytes([EXTENSION, COMMENT])
+        + data
+        + b"\0"
+        + bytes([EXTENSION, APPLICATION, 11])
+        + b"XMP DataXMP"
+        + xmp
+        + _TRAILER,
     )
 
 

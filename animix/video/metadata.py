@@ -1,7 +1,7 @@
 """Metadata: what a finished film or picture says of how it was made, in each container's own way.
 
-The recipe is a text, where players and viewers show a comment. Beside it stands a packet of XMP (ISO
-16684-1) that marks the pictures as made by a trained network, in the words of the IPTC.
+The recipe is a text, where players and viewers show a comment. Beside it stands a packet of XMP
+(ISO 16684-1) that marks the pictures as made by a trained network, in the words of the IPTC.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 from xml.sax.saxutils import quoteattr
 
-from animix.errors import OptionError
+from animix.errors import EncodeError, OptionError
 from animix.video import gif_metadata, mp4_metadata, png_metadata, webm_metadata
 
 SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
@@ -85,13 +85,19 @@ CONTAINERS = {
 """By the ending of a file's name."""
 
 
-def write_metadata(path: Path, container: str, metadata: Metadata) -> None:
-    """Put metadata into a finished file, before it takes its place; ValueError where it can't be.
+def write_metadata(path: Path, container: str, metadata: Metadata | None) -> None:
+    """Put metadata, if there are any, into a finished file before it takes its place.
 
-    The same metadata make the same bytes. What was there is left, but for a comment of ours.
+    The same metadata make the same bytes. EncodeError for a file that isn't of that container,
+    OSError for one that can't be written.
     """
-    with path.open("r+b") as file:
-        CONTAINERS[container].write(file, metadata.recipe, metadata.xmp)
+    if metadata is None:
+        return
+    try:
+        with path.open("r+b") as file:
+            CONTAINERS[container].write(file, metadata.recipe, metadata.xmp)
+    except ValueError as exc:
+        raise EncodeError(f"{path}: no metadata can be put into it, it {exc}") from exc
 
 
 def read_recipe(path: Path) -> str:

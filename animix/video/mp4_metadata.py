@@ -21,7 +21,7 @@ XMP = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
 COMMENT = "©cmt"
 UTF8 = 1
 MOST_BYTES = 4 << 20
-"""Of a comment."""
+"""Of all comments together."""
 MOST_BOXES = 100_000
 """That are looked at: a small file may claim any number."""
 
@@ -65,10 +65,12 @@ def write(file: BinaryIO, comment: str, xmp: bytes) -> None:
 def comments(file: BinaryIO) -> Iterator[str]:
     """The comment, if there is one."""
     end = file.seek(0, os.SEEK_END)
-    left = [MOST_BOXES]
-    for start, stop in _inside(file, ["moov", "udta", "meta", "ilst", COMMENT, "data"], 0, end, left):
-        if stop - start - 8 > MOST_BYTES:
-            raise ValueError(f"its comment has {stop - start} bytes, more than {MOST_BYTES}")
+    way = ["moov", "udta", "meta", "ilst", COMMENT, "data"]
+    num_bytes = 0
+    for start, stop in _inside(file, way, 0, end, [MOST_BOXES]):
+        num_bytes += stop - start
+        if num_bytes > MOST_BYTES:
+            raise ValueError(f"its comments have more than {MOST_BYTES} bytes")
         file.seek(start + 8)  # behind the kind of text and its language
         yield file.read(max(0, stop - start - 8)).decode(errors="replace")
 

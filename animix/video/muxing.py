@@ -11,6 +11,7 @@ from pathlib import Path
 from animix.errors import EncodeError
 from animix.interruption import uninterrupted
 from animix.video.ffmpeg import making_room
+from animix.video.metadata import write_metadata
 from animix.video.mp4 import count_frames
 from animix.video.run import Outcome, Run
 from animix.video.settings import EncoderSettings
@@ -93,6 +94,7 @@ def add_sound(film: Path, sound: Path, target: Path, settings: EncoderSettings) 
             _check(run.wait(), f"{target}: its sound can't be added")
         if (found := count_frames(part)) != (wanted := count_frames(film)):
             raise EncodeError(f"{target}: {found} of {wanted} frames are left beside the sound")
+        write_metadata(part, "mp4", settings.metadata)
         part.replace(place)
     except OSError as exc:
         raise EncodeError(

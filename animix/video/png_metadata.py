@@ -1,4 +1,4 @@
-"""Metadata in PNG: texts in chunks of their own, before the picture (PNG specification, 11.3.3.4)."""
+"""Metadata in PNG: texts in chunks of their own, before the picture (PNG, 11.3.3.4)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 COMMENT = b"Comment"
 XMP = b"XML:com.adobe.xmp"
 MOST_BYTES = 4 << 20
-"""Of a comment."""
+"""Of all texts together."""
 MOST_CHUNKS = 10_000
 """That are looked at before the picture."""
 
@@ -29,12 +29,14 @@ def write(file: BinaryIO, comment: str, xmp: bytes) -> None:
 
 def comments(file: BinaryIO) -> Iterator[str]:
     """The comments, of those before the picture."""
+    num_bytes = 0
     for kind, size in _chunks(file):
         if kind == b"IDAT":
             return
         if kind == b"iTXt":
-            if size > MOST_BYTES:
-                raise ValueError(f"a text has {size} bytes, more than {MOST_BYTES}")
+            num_bytes += size
+            if num_bytes > MOST_BYTES:
+                raise ValueError(f"its texts have more than {MOST_BYTES} bytes")
             key, _, rest = file.read(size).partition(b"\0")
             if key == COMMENT and rest[:1] == b"\0":
                 yield rest[2:].split(b"\0", 2)[-1].decode(errors="replace")

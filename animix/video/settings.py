@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import Literal, get_args
 
 from animix.errors import OptionError
+from animix.video.metadata import Metadata
 
 Preset = Literal[
     "ultrafast",
@@ -48,6 +49,8 @@ class EncoderSettings:
     preset: Preset = "medium"
     title: str = ""
     """What players show as the film's name."""
+    metadata: Metadata | None = None
+    """What the finished film says of how it was made; its segments and a silent one say nothing."""
 
     def __post_init__(self) -> None:
         if min(self.width, self.height) < 2 or self.width % 2 or self.height % 2:
