@@ -11,7 +11,7 @@ from animix.timeline.nodes import Broken, ListNode, MapNode, Node, TextNode
 WIDTH = 100
 """Of a line, where texts allow it: what fits stands in one, with brackets, as people write it."""
 
-_PLAIN = re.compile(r"-?[A-Za-z0-9_.%][A-Za-z0-9_.%+/×-]*(?: [A-Za-z0-9_.%+/×>-]+)*")
+_PLAIN = re.compile(r"-?[A-Za-z0-9_.][A-Za-z0-9_.%+/×-]*(?: [A-Za-z0-9_.%+/×>-]+)*")
 _NOT_PRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _ESCAPED = {"\x85": r"\N", "\xa0": r"\_", "\u2028": r"\L", "\u2029": r"\P", "\ufeff": r"\uFEFF"}
 """What YAML takes for the end of a line, and what nobody sees."""

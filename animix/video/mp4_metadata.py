@@ -54,10 +54,13 @@ def write(file: BinaryIO, comment: str, xmp: bytes) -> None:
         file.seek(start - 8)
         file.write(box("moov", new) + (box("free", b"\0" * (rest - 8)) if rest else b""))
     elif grown:
+        # What has become shorter by less than a box takes becomes longer by one.
+        room = b"" if grown > 0 else box("free", b"")
+        grown += len(room)
         new = _moved(new, end, grown)
         insert(file, end, b"\0" * grown)
         file.seek(start - 8)
-        file.write(box("moov", new))
+        file.write(box("moov", new) + room)
     file.seek(0, os.SEEK_END)
     file.write(box("uuid", XMP + xmp))
 
