@@ -1,4 +1,4 @@
-"""Every container carries a recipe and XMP; pictures stay as they are, and nothing hostile hangs."""
+"""Every container carries a recipe and XMP; pictures stay, and nothing hostile hangs."""
 
 from __future__ import annotations
 
@@ -40,7 +40,15 @@ FILES = {
     "sound.mp4": ("-c:v", "libx264", "-c:a", "aac", "-movflags", "+faststart"),
     "prores.mov": ("-c:v", "prores_ks", "-movflags", "+faststart"),
     "vp9.webm": ("-c:v", "libvpx-vp9", "-deadline", "realtime", "-metadata", "title=Reel"),
-    "bare.webm": ("-c:v", "libvpx-vp9", "-deadline", "realtime", "-bitexact", "-fflags", "bitexact"),
+    "bare.webm": (
+        "-c:v",
+        "libvpx-vp9",
+        "-deadline",
+        "realtime",
+        "-bitexact",
+        "-fflags",
+        "bitexact",
+    ),
     "once.gif": ("-loop", "-1"),
     "loop.gif": ("-loop", "0"),
     "one.png": ("-frames:v", "1"),
@@ -215,7 +223,7 @@ def test_a_file_of_another_kind_is_refused_and_stays(tmp_path, container):
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_file_without_a_recipe_is_told_what_was_looked_for(made, name):
-    with pytest.raises(OptionError, match='has no recipe: no comment .* begins with "# animix"'):
+    with pytest.raises(OptionError, match=r'has no recipe: no comment .* begins with "# animix"'):
         read_recipe(made / name)
 
 
@@ -304,7 +312,7 @@ def test_a_hostile_file_is_refused_at_once(tmp_path, name):
     path = tmp_path / name
     path.write_bytes(HOSTILE[name])
     started = time.process_time()
-    with pytest.raises(OptionError, match="is damaged|has no recipe"):
+    with pytest.raises(OptionError, match=r"is damaged|has no recipe"):
         read_recipe(path)
     assert time.process_time() - started < 1
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 
-import numpy as np
 import pytest
 
 from animix.chunks import chunk_keys, files_of
@@ -12,8 +11,6 @@ from animix.film import open_film
 from animix.provenance import (
     DIGEST_DIGITS,
     metadata_of,
-    parts_of,
-    recipe_of,
     render_command,
     still_metadata,
 )
@@ -23,43 +20,12 @@ from animix.version import VERSION
 from animix.video.cache import digest_of
 from animix.video.metadata import read_recipe
 from tests import mp4
-from tests.sounds import noise, write_wav
-from tests.tiny import relative_of, tiny_tensors, write_tensors
-
-REEL = """
-# A comment of nobody else's business.
-networks: {faces: secret/faces.safetensors, art: "secret/art-*.safetensors", spare: none.pkl}
-duration: 20f
-fps: 10
-latents: {0f: 3, 5f: secret/w.npy smooth, "10f..15f every 5f": 4 -> secret/w.npy, end: 3}
-audio: {file: secret/song.wav, loop: true, fade-in: 100ms}
-output: secret/out.mp4
-blend: [faces, {art: {swap: {0%: none, 50%: 8, 100%: none}, snapshot: {0%: 0, 50%: 2, 100%: 0}}}]
-"""
+from tests.reel import REEL, make_reel, open_reel, recipe, render
 
 
 @pytest.fixture
 def folder(tmp_path):
-    """Two snapshots over a base, a projected latent and a sound in a folder, and a timeline."""
-    tensors, metadata = tiny_tensors()
-    (tmp_path / "secret").mkdir()
-    write_tensors(tmp_path / "secret" / "faces.safetensors", tensors, metadata)
-    for number in (1, 2):
-        relative = relative_of(tensors, amount=0.05 * number, seed=number)
-        write_tensors(tmp_path / "secret" / f"art-{number}.safetensors", relative, metadata)
-    np.save(tmp_path / "secret" / "w.npy", np.linspace(-1, 1, 16, dtype=np.float32))
-    write_wav(tmp_path / "secret" / "song.wav", noise(0.7))
-    (tmp_path / "reel.yaml").write_text(REEL)
-    return tmp_path
-
-
-def open_reel(folder, text=REEL, **options):
-    (folder / "reel.yaml").write_text(text)
-    return open_film(load_timeline(folder / "reel.yaml"), device="cpu", **options)
-
-
-def recipe(film, **options):
-    return recipe_of(film, {path: digest_of(path) for path in parts_of(film)}, **options)
+    return make_reel(tmp_path)
 
 
 def test_a_recipe_tells_everything_and_no_folder(folder):
@@ -129,13 +95,15 @@ def test_what_the_command_line_replaced_stands_in_it(folder):
 @pytest.mark.parametrize(
     ("options", "frames", "expected"),
     [
-        ({}, range(0, 20), "render"),
+        ({}, range(20), "render"),
         ({"draft": True}, range(2, 5), "render --frames 2..4 --draft"),
-        ({"precision": "bfloat16"}, range(0, 20), "render --precision bfloat16"),
-        ({"precision": "float32"}, range(0, 20), "render --precision float32"),
+        ({"precision": "bfloat16"}, range(20), "render --precision bfloat16"),
+        ({"precision": "float32"}, range(20), "render --precision float32"),
     ],
 )
-def test_the_command_says_what_the_timeline_does_not(folder, monkeypatch, options, frames, expected):
+def test_the_command_says_what_the_timeline_does_not(
+    folder, monkeypatch, options, frames, expected
+):
     film = open_reel(folder, **options)
     # A device chooses by its flags: here always the other one.
     monkeypatch.setattr(
@@ -156,8 +124,9 @@ def test_two_files_of_one_name_are_told_apart_and_one_of_two_places_is_not(folde
         " duration: 1s, blend: [one, two, three]}"
     )
     found = recipe(open_reel(folder, text))
-    assert "{one: net.safetensors, two: net (2).safetensors, three: net.safetensors}" in found.replace(
-        '"', ""
+    assert (
+        "{one: net.safetensors, two: net (2).safetensors, three: net.safetensors}"
+        in found.replace('"', "")
     )
     assert found.count("# sha256") == 2
 
@@ -177,11 +146,6 @@ def test_a_still_knows_the_files_that_it_shows(folder):
 
 
 # -- In the film -----------------------------------------------------------------------------------
-
-
-def render(film, target, **options):
-    *_, _ = encode(film, target, **options)
-    return target.read_bytes()
 
 
 @pytest.mark.parametrize("audio", [True, False])

@@ -49,8 +49,11 @@ PRINTABLE = st.characters(
     exclude_categories=["Cs", "Cc", "Cn", "Co"], include_characters="\t\n\r\x85\u2028"
 ).filter(lambda letter: letter not in "\ufeff\ufffe\uffff")
 WORDS = st.sampled_from(
-    ["none", "null", "~", "", "-", "---", "...", "1:30.5", "end - 1s", "8 -> 64 quad-out", "a: b"]
-    + ["a #b", "*x", "[", "{a}", "=t", "0", "#fff", "'", '"', "a,b", "!x", "?", "? a", "true", "|"]
+    [
+        *("none", "null", "~", "", "-", "---", "...", "1:30.5", "end - 1s", "8 -> 64 quad-out"),
+        *("a: b", "a #b", "*x", "[", "{a}", "=t", "0", "#fff", "'", '"', "a,b", "!x", "?", "? a"),
+        *("true", "|", "%", "%x", ">", "- a", "@", "`", "&a", "a -> b"),
+    ]
 )
 TEXTS = st.one_of(WORDS, st.text(PRINTABLE, max_size=12))
 KEYS = TEXTS.filter(lambda text: text not in ("", "~", "null"))
