@@ -102,20 +102,18 @@ def _resolved(film: Film, names: Mapping[Path, str]) -> MapNode:
     told: dict[str, Node] = {
         "title": _text(timeline.title),
         "size": _text("{}x{}".format(*_whole_size(film))),
-        "fps": _text(str(timeline.fps)),
         "loop": _text("true" if film.schedule.clip.loop else "false"),
         "networks": _networks(film, names),
         "mapping": _text(timeline.mapping),
     }
     defaults: dict[str, Node] = {
+        "fps": _text("30"),
         "blend": _list(_text(layer.network) for layer in timeline.blend),
         "latents": _list([_text("0")]),
         "truncation": _text(f"{DEFAULT_TRUNCATION:g}"),
         "noise": _text("fixed"),
     }
     found = {**defaults, **written, **told}
-    if "fps" in written:  # 29.97 reads better than 2997/100
-        found["fps"] = written["fps"]
     latents = {source: names[path] for source, path in latent_files(timeline).items()}
     found["latents"] = with_texts(found["latents"], lambda text: renamed(text, latents))
     if film.soundtrack is not None:
@@ -123,9 +121,7 @@ def _resolved(film: Film, names: Mapping[Path, str]) -> MapNode:
         found["audio"] = with_audio_file(written["audio"], lambda _: sound)
     else:
         found.pop("audio", None)
-    # Where a film goes is for whoever renders it.
-    found.pop("output", None)
-    return _map({key: found[key] for key in KEYS if key in found})
+    return without_target(_map({key: found[key] for key in KEYS if key in found}))
 
 
 def _whole_size(film: Film) -> tuple[int, int]:
@@ -157,6 +153,27 @@ def _distinct_names(files: Iterable[Path], digests: Mapping[Path, str]) -> dict[
             name, number = f"{path.stem} ({number}){path.suffix}", number + 1
         names[path] = name
     return names
+
+
+def without_target(document: MapNode) -> MapNode:
+    """A timeline's document without the file that its film goes to: whoever renders it says that.
+
+    What else it says of its output stays.
+    """
+    entries: list[tuple[TextNode, Node]] = []
+    for key, value in document.entries:
+        if key.text == "output" and isinstance(value, MapNode):
+            options = tuple(entry for entry in value.entries if entry[0].text != "file")
+            if options:
+                entries.append((key, replace(value, entries=options)))
+        elif key.text != "output" or _is_word(value):
+            entries.append((key, value))
+    return replace(document, entries=tuple(entries))
+
+
+def _is_word(output: Node) -> bool:
+    """Whether an output is no file, which has an ending or stands in a folder."""
+    return isinstance(output, TextNode) and not set("./\\") & set(output.text)
 
 
 def with_audio_file(audio: Node, change: Callable[[str], str]) -> Node:

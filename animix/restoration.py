@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from animix import demo
 from animix.checkpoints.runs import path_from
 from animix.errors import OptionError
-from animix.provenance import DIGEST_DIGITS, with_audio_file
+from animix.provenance import DIGEST_DIGITS, with_audio_file, without_target
 from animix.timeline.latent_path import renamed
 from animix.timeline.nodes import MapNode, Node, TextNode, with_texts
 from animix.timeline.reader import read_timeline
@@ -163,9 +163,8 @@ def _with_places(root: MapNode, places: Mapping[str, str]) -> MapNode:
     entries = (
         (key, changes[key.text](value) if key.text in changes else value)
         for key, value in root.entries
-        if key.text != "output"
     )
-    return replace(root, entries=tuple(entries))
+    return without_target(replace(root, entries=tuple(entries)))
 
 
 def _printable(text: str) -> str:

@@ -13,9 +13,12 @@ from animix.provenance import (
     metadata_of,
     render_command,
     still_metadata,
+    without_target,
 )
 from animix.rendering import encode
+from animix.timeline.document import parse_document
 from animix.timeline.reader import load_timeline, read_timeline
+from animix.timeline.yaml_text import yaml_text
 from animix.version import VERSION
 from animix.video.cache import digest_of
 from animix.video.metadata import read_recipe
@@ -179,6 +182,24 @@ def test_another_title_or_no_recipe_renders_nothing_again(folder):
         *_, last = encode(open_reel(folder, text), target, keep_cache=True, **options)
         assert last.done_before == 20
     assert "title: Other\n" in read_recipe(target)
+
+
+@pytest.mark.parametrize(
+    ("output", "kept"),
+    [
+        ("out.mp4", None),
+        ("a/b", None),
+        ("{file: out.mp4}", None),
+        ("{file: a/out.mp4, crf: 20}", "output: {crf: 20}"),
+        ("tiktok", "output: tiktok"),
+    ],
+)
+def test_where_a_film_goes_is_left_out_and_what_it_is_stays(output, kept):
+    document, _ = parse_document(f"{{fps: 30, output: {output}}}", "reel.yaml")
+    assert yaml_text(without_target(document)).splitlines() == [
+        "fps: 30",
+        *([kept] if kept else []),
+    ]
 
 
 def test_the_timeline_keeps_its_document(folder):
