@@ -15,6 +15,7 @@ from animix.film import Film
 from animix.timeline.document import MOST_CHARACTERS
 from animix.timeline.latent_path import renamed
 from animix.timeline.nodes import ListNode, MapNode, Node, TextNode, with_texts
+from animix.timeline.output import Output
 from animix.timeline.reader import DEFAULT_TRUNCATION
 from animix.timeline.vocabulary import KEYS
 from animix.timeline.yaml_text import quoted_text, yaml_text
@@ -121,7 +122,24 @@ def _resolved(film: Film, names: Mapping[Path, str]) -> MapNode:
         found["audio"] = with_audio_file(written["audio"], lambda _: sound)
     else:
         found.pop("audio", None)
-    return without_target(_map({key: found[key] for key in KEYS if key in found}))
+    found["output"] = _output(film.output)
+    return _map({key: found[key] for key in KEYS if key in found})
+
+
+def _output(output: Output) -> MapNode:
+    """What this film of a timeline is written as, without where."""
+    told = {
+        "preset": output.preset and output.preset.name,
+        "size": output.size and "{}x{}".format(*output.size),
+        "fps": output.fps,
+        "fit": output.fit,
+        "codec": output.codec,
+        "encoder": output.encoder,
+        "crf": output.crf,
+        "bitrate": output.bitrate and f"{output.bitrate / 1000:.9g}k",
+        "pixel-format": output.pixel_format,
+    }
+    return _map({key: _text(str(value)) for key, value in told.items() if value is not None})
 
 
 def _whole_size(film: Film) -> tuple[int, int]:

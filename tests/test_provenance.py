@@ -56,6 +56,7 @@ def test_a_recipe_tells_everything_and_no_folder(folder):
         "truncation: 0.7",
         "noise: fixed",
         "audio: {file: song.wav, loop: true, fade-in: 100ms}",
+        "output: {codec: h264, crf: 17, pixel-format: yuv420p}",
     ]
     assert "secret" not in found and str(folder) not in found
 

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections import deque
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from PIL import Image
 from animix.cli import commands
 from animix.errors import OptionError, TimelineError
 from animix.film import open_film
+from animix.rendering import encode
 from animix.restoration import restore
 from animix.timeline.reader import load_timeline
 from animix.video.ffmpeg import find_ffmpeg
@@ -74,6 +76,35 @@ def test_what_comes_back_renders_the_same_film(folder, audio, options):
     after = folder / "after.mp4"
     assert render(film, after, **options) == data
     assert framemd5(after) == framemd5(before)
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        *("webm", "prores", "gif", "png", "draft", "out.webm"),
+        "{codec: h265, fps: 5, size: 32x48, fit: contain}",
+        "{preset: square, size: 64x64, bitrate: 812.5k}",
+    ],
+)
+def test_every_kind_of_film_carries_its_recipe_and_shows_the_same_again(folder, output):
+    text = REEL.replace("output: secret/out.mp4", f"output: {output}")
+    film = open_reel(folder, text)
+    before = folder / f"before{film.output.suffix}"
+    deque(encode(film, before), maxlen=0)
+    source = sorted(before.iterdir())[3] if before.is_dir() else before
+    assert b"secret" not in source.read_bytes()
+    again = folder / "secret" / "again.yaml"
+    restore(source, again)
+    film = open_film(load_timeline(again), device="cpu")
+    after = folder / f"after{film.output.suffix}"
+    deque(encode(film, after), maxlen=0)
+    if before.is_dir():
+        pictures = [sorted(each.iterdir()) for each in (before, after)]
+        assert [each.read_bytes() for each in pictures[0]] == [
+            each.read_bytes() for each in pictures[1]
+        ]
+    else:
+        assert framemd5(after) == framemd5(before)
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
@@ -166,7 +197,7 @@ def test_a_recipe_that_names_a_folder_is_not_taken(tmp_path, text, name):
 def test_where_a_film_goes_is_not_for_the_recipe_to_say(tmp_path):
     source = picture_with(tmp_path / "still.png", HEAD + GOOD + "output: /etc/reel.mp4")
     restore(source, tmp_path / "again.yaml")
-    assert load_timeline(tmp_path / "again.yaml").output is None
+    assert load_timeline(tmp_path / "again.yaml").output.file is None
 
 
 def test_comments_and_commands_of_the_recipe_are_not_copied(tmp_path):

@@ -109,9 +109,11 @@ def film_target(output: Path | None, planned: Path, *, batch: bool) -> Path:
         return planned
     if batch or output.is_dir():
         if output.suffix and not output.is_dir():
-            raise OptionError(f"--output {output}: for several timelines, name a folder")
+            raise OptionError(f"--output {output}: for several films, name a folder")
         return output / planned.name
-    return with_suffix(output, ".mp4")
+    if not planned.suffix:  # a folder of pictures
+        return output
+    return with_suffix(output, planned.suffix)
 
 
 def with_suffix(output: Path, suffix: str, option: str = "--output") -> Path:

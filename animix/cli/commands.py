@@ -10,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import Mapping
 from contextlib import closing
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -42,6 +43,7 @@ from animix.cli.arguments import (
 )
 from animix.cli.cache_command import cache
 from animix.cli.network_commands import NETWORK_COMMANDS
+from animix.cli.preset_commands import presets
 from animix.cli.report import choose_report, clock
 from animix.errors import AnimixError, OptionError
 from animix.tables import count, share_lines
@@ -50,6 +52,8 @@ from animix.whole_file import whole_file
 
 if TYPE_CHECKING:
     from animix.film import Film
+    from animix.progress import Progress
+    from animix.rendering import Job
 
 # Whatever needs torch is imported inside the commands, so that `animix --help` answers at once.
 
@@ -98,23 +102,26 @@ def render(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Render timelines to mp4 files, by default into renders/.
+    """Render timelines to films, mp4 files unless they say otherwise, by default into renders/.
 
-    With several files --output names a folder, and a bad file doesn't stop the others. A draft or a
-    range of frames gets a file name of its own. What was interrupted goes on with the same command.
+    With several files or outputs --output names a folder; a bad file doesn't stop the others. A
+    draft or a range of frames gets a file name of its own. What was interrupted goes on with the
+    same command.
     """
     report = choose_report(as_json=as_json, quiet=quiet)
     written: dict[str, Path] = {}
 
     def render_one(file: Path) -> None:
-        from animix.film import open_film
-        from animix.rendering import encode, film_path
+        from animix.delivery import check_places
+        from animix.film import open_films
+        from animix.rendering import encode_all, jobs_of
         from animix.timeline.reader import load_timeline
 
         started = time.monotonic()
         timeline = load_timeline(file, parse_settings(settings))
+        check_places(timeline)
         memory_bytes = parse_memory(memory) if memory else None
-        film = open_film(
+        films = open_films(
             timeline,
             device=device,
             gpus=gpus,
@@ -123,20 +130,22 @@ def render(
             draft=draft,
         )
         opening = time.monotonic() - started
-        chosen = None if frames is None else parse_frames(frames, film.schedule.num_frames)
-        planned = film_path(timeline, chosen, draft=draft)
-        target = film_target(output, planned, batch=len(files) > 1)
-        if (first := written.setdefault(os.path.realpath(target), file)) != file:
-            raise OptionError(f"{file}: would replace {target}, which {first} was rendered to")
-        keep_inputs(target, film.files)
-        for note in film.notes:
+        num_frames = films[0].schedule.num_frames
+        chosen = None if frames is None else parse_frames(frames, num_frames)
+        jobs = jobs_of(films, chosen, draft=draft)
+        is_folder = len(files) > 1 or len(jobs) > 1
+        targets = [film_target(output, job.target, batch=is_folder) for job in jobs]
+        jobs = [replace(job, target=each) for job, each in zip(jobs, targets, strict=True)]
+        for target in targets:
+            if (first := written.setdefault(os.path.realpath(target), file)) != file:
+                raise OptionError(f"{file}: would replace {target}, which {first} was rendered to")
+            keep_inputs(target, films[0].files)
+        for note in dict.fromkeys(note for film in films for note in film.notes):
             report.note(note)
         # Closed at once when interrupted, so that ffmpeg ends and its half a film goes.
         with closing(
-            encode(
-                film,
-                target,
-                frames=chosen,
+            encode_all(
+                jobs,
                 draft=draft,
                 fresh=fresh,
                 keep_cache=keep_cache,
@@ -148,16 +157,25 @@ def render(
                 total = count(begun.total, "frame")
                 report.note(f"{begun.done_before} of {total} were rendered before")
             last = deque(report.follow(file.name, chain([begun], steps)), maxlen=1)[0]
+        for job in jobs:
+            tell_film(job, last, alone=len(jobs) == 1)
+        if with_profile:
+            tell_profile(films[0], chosen, {"opening": opening, **last.stage_seconds})
+
+    def tell_film(job: Job, last: Progress, *, alone: bool) -> None:
+        from animix.delivery import size_warning
+
+        film, num_frames = job.film, len(job.wanted)
         width, height = film.canvas_size
         fps = film.schedule.fps
         report.result(
-            f"{target}  {count(last.total, 'frame')}, {float(last.total / fps):.4g} s, "
+            f"{job.target}  {count(num_frames, 'frame')}, {float(num_frames / fps):.4g} s, "
             f"{width}×{height}; rendered in {clock(last.elapsed_seconds)} "
             f"({last.per_second:.1f} fps, {film.devices}; "
             f"{last.slowest_stage} took longest)",
-            file=str(target),
-            frames=last.total,
-            frames_before=last.done_before,
+            file=str(job.target),
+            frames=num_frames,
+            **({"frames_before": last.done_before} if alone else {}),
             width=width,
             height=height,
             fps=str(fps),
@@ -165,8 +183,8 @@ def render(
             slowest_stage=last.slowest_stage,
             device=film.devices,
         )
-        if with_profile:
-            tell_profile(film, chosen, {"opening": opening, **last.stage_seconds})
+        if warning := size_warning(film, job.target):
+            report.note(warning)
 
     def tell_profile(film: Film, chosen: range | None, stages: Mapping[str, float]) -> None:
         from animix.profile import profile
@@ -210,9 +228,9 @@ def still(
     def write_still(file: Path) -> None:
         from PIL import Image
 
+        from animix.delivery import RENDERS
         from animix.film import open_film
         from animix.provenance import still_metadata
-        from animix.rendering import RENDERS
         from animix.timeline.reader import load_timeline
 
         target = with_suffix(output, ".png") if output else None
@@ -250,23 +268,27 @@ def check(
     report = choose_report(as_json=as_json, quiet=quiet)
 
     def check_one(file: Path) -> None:
-        from animix.film import open_film
+        from animix.delivery import check_outputs, check_places
+        from animix.film import open_films
         from animix.schedule import write_csv
         from animix.summary import summarize
         from animix.timeline.reader import load_timeline
 
         if csv and len(files) > 1:
             raise OptionError("--csv writes one schedule: give one timeline")
-        film = open_film(load_timeline(file, parse_settings(settings)), device="cpu")
-        summary, warnings = summarize(film)
+        timeline = load_timeline(file, parse_settings(settings))
+        check_places(timeline)
+        films = open_films(timeline, device="cpu")
+        check_outputs(films)
+        summary, warnings = summarize(*films)
         report.result("\n".join(summary.lines()), **summary.as_dict())
-        for note in (*film.notes, *warnings):
+        for note in dict.fromkeys((*(note for film in films for note in film.notes), *warnings)):
             report.note(note)
         if csv:
-            keep_inputs(csv, film.files)
+            keep_inputs(csv, films[0].files)
             with whole_file(csv) as part, part.open("w", newline="", encoding="utf-8") as stream:
-                write_csv(film.schedule, stream)
-            rows = film.schedule.num_frames
+                write_csv(films[0].schedule, stream)
+            rows = films[0].schedule.num_frames
             report.result(f"{csv}  {count(rows, 'row')}", file=str(csv), rows=rows)
 
     each(files, check_one, report)
@@ -302,7 +324,7 @@ def seeds(
     report = choose_report(as_json=as_json, quiet=quiet)
 
     def draw(file: Path) -> None:
-        from animix.rendering import RENDERS
+        from animix.delivery import RENDERS
         from animix.sheets import SeedSheet, by_closeness, seed_painter
 
         target = with_suffix(output, ".png") if output else RENDERS / f"{file.stem}-seeds.png"
@@ -390,6 +412,7 @@ def render_demo(
     )
 
 
+app.command()(presets)
 app.command()(cache)
 for network_command in NETWORK_COMMANDS:
     app.command()(network_command)

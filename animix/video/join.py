@@ -116,6 +116,8 @@ class Joint:
         # delays none, so a segment's own clock may begin elsewhere than the others'.
         needed = int((np.arange(num_frames) - shown).max())
         delay = max(needed, *(track.delay for track in self._tracks))
+        if not self._settings.edit_list:
+            delay = 0  # frames may be shown before they would be decoded
         later = (shown - np.arange(num_frames) + delay) * frame_ticks
         sizes = np.concatenate([track.sizes for track in self._tracks])
         keys = np.concatenate([t.keys + n for t, n in zip(self._tracks, firsts, strict=True)])
@@ -123,7 +125,9 @@ class Joint:
         tables = {
             "stsd": self._tracks[0].description,
             "stts": _table([(num_frames, frame_ticks)]),  # 8.6.1.2
-            "ctts": _table(_runs(later)) if later.any() else b"",  # 8.6.1.3
+            "ctts": _table(_runs(later), version=int(later.min() < 0))
+            if later.any()
+            else b"",  # 8.6.1.3
             "stss": _table((keys + 1)[:, None]) if len(keys) < num_frames else b"",  # 8.6.2
             "stsc": _table(chunks),  # 8.7.4
             "stsz": struct.pack(">III", 0, 0, num_frames) + sizes.astype(">u4").tobytes(),  # 8.7.3
@@ -246,9 +250,13 @@ def _titled(about: bytes, title: str) -> bytes:
     return box("meta", meta[:4] + _rebuilt(meta[4:], {"ilst": entries}))
 
 
-def _table(entries: Sequence[tuple[int, ...]] | Integers, kind: str = ">u4") -> bytes:
+def _table(
+    entries: Sequence[tuple[int, ...]] | Integers, kind: str = ">u4", version: int = 0
+) -> bytes:
     """A table of numbers: version and flags, how many entries, the entries."""
-    return struct.pack(">II", 0, len(entries)) + np.asarray(entries).astype(kind).tobytes()
+    return (
+        struct.pack(">II", version << 24, len(entries)) + np.asarray(entries).astype(kind).tobytes()
+    )
 
 
 def _entries(table: bytes, kind: str = ">u4", first: int = 8) -> Integers:

@@ -37,6 +37,7 @@ from animix.video.settings import (
     num_cores,
     num_threads,
 )
+from animix.video.whole_clip import WholeClipEncoder
 from animix.whole_file import part_of
 
 SEGMENT_SECONDS = 4
@@ -126,11 +127,20 @@ def _of_segment(settings: EncoderSettings) -> EncoderSettings:
     return replace(settings, title="", metadata=None)
 
 
+def is_cut(settings: EncoderSettings) -> bool:
+    """Whether a film is encoded in segments, which are joined: those of x264 alone can be."""
+    return settings.made_by == "libx264"
+
+
 def make_encoder(
     path: Path, settings: EncoderSettings, segments: Sequence[Segment]
-) -> SegmentEncoder:
-    """What encodes segments of a film fastest on this machine."""
-    return SegmentEncoder(path, settings, segments, num_encoders=num_encoders(settings))
+) -> Encoder | SegmentEncoder | WholeClipEncoder:
+    """What encodes segments of a film fastest on this machine; what isn't cut is one segment."""
+    if is_cut(settings):
+        return SegmentEncoder(path, settings, segments, num_encoders=num_encoders(settings))
+    if settings.container in ("gif", "png"):
+        return WholeClipEncoder(path, settings, segments[0].frames)
+    return Encoder(path, settings)
 
 
 class SegmentEncoder:
@@ -284,7 +294,7 @@ class SegmentEncoder:
         try:
             if (found := count_frames(self._part)) != self._num_film_frames:
                 raise EncodeError(f"{self.path}: {found} of {self._num_film_frames} frames joined")
-            write_metadata(self._part, "mp4", self.settings.metadata)
+            write_metadata(self._part, self.settings.container, self.settings.metadata)
             self._part.replace(self._target)
         except OSError as exc:
             raise EncodeError(
