@@ -144,8 +144,10 @@ def measured(
     pipeline: Pipeline, preset: Preset, seconds: float, repeats: int
 ) -> dict[str, float | str]:
     """The speeds of the halves and of the whole; medians of runs that take turns."""
-    probed = min(pipeline.paint(PROBED_FRAMES), pipeline.encode(PROBED_FRAMES, preset))
-    num_frames = min(max(int(seconds * probed), PROBED_FRAMES), MOST_FRAMES)
+    num_frames = PROBED_FRAMES
+    for wanted_seconds in (1, seconds):  # the speed of few frames is mostly that of a beginning
+        slower = min(pipeline.paint(num_frames), pipeline.encode(num_frames, preset))
+        num_frames = min(max(int(wanted_seconds * slower), PROBED_FRAMES), MOST_FRAMES)
     painting, encoding, both = [], [], []
     for _ in range(repeats):
         painting.append(pipeline.paint(num_frames))
