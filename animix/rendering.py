@@ -6,7 +6,7 @@ import contextlib
 import math
 import time
 from collections import deque
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache as cache_results
 from pathlib import Path
@@ -16,8 +16,9 @@ from animix.delivery import check_outputs, check_places, film_path, settings_of
 from animix.errors import AnimixError, OptionError
 from animix.film import Film, open_films
 from animix.progress import Progress, Stages
+from animix.provenance import metadata_of, parts_of, render_command
 from animix.timeline.timeline import Timeline
-from animix.video.cache import Cache
+from animix.video.cache import Cache, digest_of
 from animix.video.ffmpeg import Encoder
 from animix.video.mp4 import is_sealed
 from animix.video.muxing import with_sound
@@ -57,10 +58,18 @@ def encode(
     preset: Preset | None = None,
     fresh: bool = False,
     keep_cache: bool = False,
+    recipe: bool = True,
 ) -> Generator[Progress, None, None]:
     """Render frames (None: all) of one film, as ``encode_all`` does."""
     job = Job(film, target, frames)
-    return encode_all([job], draft=draft, preset=preset, fresh=fresh, keep_cache=keep_cache)
+    return encode_all(
+        [job],
+        draft=draft,
+        preset=preset,
+        fresh=fresh,
+        keep_cache=keep_cache,
+        recipe=recipe,
+    )
 
 
 def encode_all(
@@ -70,6 +79,7 @@ def encode_all(
     preset: Preset | None = None,
     fresh: bool = False,
     keep_cache: bool = False,
+    recipe: bool = True,
 ) -> Generator[Progress, None, None]:
     """Render films as their outputs say, yield after each cell; each is whole or absent.
 
@@ -78,6 +88,7 @@ def encode_all(
     finished chunks stay in a cache beside it, and the next time they are not rendered again, unless
     that is to be ``fresh``. When the film is whole they go, unless the next time is to have them.
     TimelineError, before the first frame, for what an output's platform would refuse.
+    The films carry their recipes, unless those are to be left out.
     """
     for job in jobs:
         check_outputs([job.film], frames=job.frames, draft=draft)
@@ -98,7 +109,8 @@ def encode_all(
                 settings = settings_of(job.film, draft=draft)
                 if preset is not None:
                     settings = replace(settings, preset=preset)
-                writing = _writing(job, settings, fresh=fresh, keep_cache=keep_cache)
+                command = render_command(job.film, job.wanted, draft=draft) if recipe else None
+                writing = _writing(job, settings, command, fresh=fresh, keep_cache=keep_cache)
                 endings.append(unfinished.enter_context(contextlib.ExitStack()))
                 writings.append(endings[-1].enter_context(writing))
             to_come = sum(len(frames) for each in writings for frames in each.missing)
@@ -138,16 +150,30 @@ class _Writing:
 
 @contextlib.contextmanager
 def _writing(
-    job: Job, settings: EncoderSettings, *, fresh: bool, keep_cache: bool
+    job: Job, settings: EncoderSettings, command: str | None, *, fresh: bool, keep_cache: bool
 ) -> Iterator[_Writing]:
-    """A film's file, whole when the block ends well."""
+    """A film's file, whole when the block ends well, with its recipe if there is a ``command``."""
     film, target, frames = job.film, job.target, job.wanted
-    with (
-        _segments(film, target, frames, settings, fresh=fresh, keep_cache=keep_cache) as segments,
-        with_sound(film.soundtrack, target, settings, frames) as silent,
-        make_encoder(silent, settings, segments) as encoder,
-    ):
-        yield _Writing(encoder, [each.frames for each in segments if not each.is_whole])
+    store = Cache(target) if is_cut(settings) else contextlib.nullcontext()
+    with store as cache:
+        wanted = files_of(film) if command is None else parts_of(film)
+        digests = cache.digests(wanted) if cache else {}
+        if command is not None:
+            known = digests or {path: digest_of(path) for path in wanted}
+            settings = replace(settings, metadata=metadata_of(film, known, command))
+        segments = _segments(film, target, frames, settings, cache, digests, fresh=fresh)
+        with (
+            with_sound(film.soundtrack, target, settings, frames) as silent,
+            make_encoder(silent, _of_film_at(silent, target, settings), segments) as encoder,
+        ):
+            yield _Writing(encoder, [each.frames for each in segments if not each.is_whole])
+        if cache:
+            cache.clear(but=[segment.path for segment in segments] if keep_cache else ())
+
+
+def _of_film_at(path: Path, target: Path, settings: EncoderSettings) -> EncoderSettings:
+    """What a film at a path is encoded as: one that waits for its sound has no metadata yet."""
+    return settings if path == target else replace(settings, metadata=None)
 
 
 def _by_footage(jobs: Sequence[Job]) -> list[list[Job]]:
@@ -170,38 +196,37 @@ def _end(endings: Sequence[contextlib.ExitStack]) -> None:
         raise errors[0]
 
 
-@contextlib.contextmanager
 def _segments(
     film: Film,
     target: Path,
     frames: range,
     settings: EncoderSettings,
+    cache: Cache | None,
+    digests: Mapping[Path, str],
     *,
     fresh: bool,
-    keep_cache: bool,
-) -> Iterator[list[Segment]]:
-    """The segments of frames, those that the cache has whole marked as such, and it for them.
+) -> list[Segment]:
+    """The segments of frames, those that the cache has whole marked as such.
 
     What can't be joined is one segment, and nothing of it is kept.
     """
-    if not is_cut(settings):
-        yield [Segment(frames, lambda _: target)]
-        return
-    with Cache(target) as cache:
-        key = chunk_keys(film, encoding_of(settings), cache.digests(files_of(film)))
+    if cache is None:
+        return [Segment(frames, lambda _: target)]
+    key = chunk_keys(film, encoding_of(settings), digests)
+    store = cache
 
-        @cache_results
-        def find(part: range) -> Path:
-            return cache.chunk(key(part))
+    @cache_results
+    def find(part: range) -> Path:
+        return store.chunk(key(part))
 
-        segments = [Segment(part, find) for part in segments_of(frames, segment_frames(settings))]
-        if not (fresh or cache.is_empty):
-            segments = [
-                replace(segment, is_whole=is_sealed(segment.path, len(segment.frames)))
-                for segment in segments
-            ]
-        yield segments
-        cache.clear(but=[segment.path for segment in segments] if keep_cache else ())
+    parts = segments_of(frames, segment_frames(settings))
+    segments = [Segment(part, find) for part in parts]
+    if fresh or cache.is_empty:
+        return segments
+    return [
+        replace(segment, is_whole=is_sealed(segment.path, len(segment.frames)))
+        for segment in segments
+    ]
 
 
 def jobs_of(
@@ -240,6 +265,7 @@ def render(
     draft: bool = False,
     fresh: bool = False,
     keep_cache: bool = False,
+    recipe: bool = True,
 ) -> Path:
     """Render a timeline as its output says, by default to an mp4, and return its path.
 
@@ -261,7 +287,7 @@ def render(
         jobs = [replace(jobs[0], target=Path(output))]
     elif output is not None:
         jobs = [replace(job, target=Path(output) / job.target.name) for job in jobs]
-    steps = encode_all(jobs, draft=draft, fresh=fresh, keep_cache=keep_cache)
+    steps = encode_all(jobs, draft=draft, fresh=fresh, keep_cache=keep_cache, recipe=recipe)
     with contextlib.closing(steps):
         deque(steps, maxlen=0)
     return jobs[0].target

@@ -23,6 +23,7 @@ from animix.cli.app import (
     Device,
     Gpus,
     Memory,
+    NoRecipe,
     Output,
     Precision,
     Quiet,
@@ -96,6 +97,7 @@ def render(
         bool,
         typer.Option("--keep-cache", help="Keep the chunks: after an edit only others are made."),
     ] = False,
+    no_recipe: NoRecipe = False,
     settings: Settings = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -141,7 +143,15 @@ def render(
         for note in notes_of(films):
             report.note(note)
         # Closed at once when interrupted, so that ffmpeg ends and its half a film goes.
-        with closing(encode_all(jobs, draft=draft, fresh=fresh, keep_cache=keep_cache)) as steps:
+        with closing(
+            encode_all(
+                jobs,
+                draft=draft,
+                fresh=fresh,
+                keep_cache=keep_cache,
+                recipe=not no_recipe,
+            )
+        ) as steps:
             begun = next(steps)
             if begun.done_before:
                 total = count(begun.total, "frame")
@@ -207,6 +217,7 @@ def still(
     device: Device = None,
     memory: Memory = None,
     precision: Precision = None,
+    no_recipe: NoRecipe = False,
     settings: Settings = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -219,6 +230,7 @@ def still(
 
         from animix.delivery import RENDERS
         from animix.film import open_film
+        from animix.provenance import still_metadata
         from animix.timeline.reader import load_timeline
 
         target = with_suffix(output, ".png") if output else None
@@ -231,7 +243,8 @@ def still(
         )
         index = film.schedule.frame_at(at)
         target = target or RENDERS / f"{file.stem}-frame-{index}.png"
-        save_png(Image.fromarray(film.rgb8(index)), target)
+        metadata = None if no_recipe else still_metadata(film, index)
+        save_png(Image.fromarray(film.rgb8(index)), target, metadata)
         report.result(
             f"{target}  frame {index}, {float(index / film.schedule.fps):.3f} s",
             file=str(target),
@@ -331,24 +344,44 @@ def seeds(
 @app.command()
 def new(
     networks: Annotated[
-        list[Path],
+        list[Path] | None,
         typer.Argument(metavar="NETWORK", readable=False, help="Checkpoints, snapshots included."),
-    ],
+    ] = None,
+    source: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            metavar="FILM",
+            readable=False,
+            help="Write back the timeline that a film or a still of animix's carries.",
+        ),
+    ] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")] = Path(
         "timeline.yaml"
     ),
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write a commented timeline for networks, ready to render."""
+    """Write a commented timeline for networks, ready to render.
+
+    With --from it is the one in a film: networks are looked for beside it, by name and content.
+    """
     report = choose_report(as_json=as_json, quiet=quiet)
 
     def write(output: Path) -> None:
+        from animix.restoration import restore
         from animix.starter import write_starter
 
-        for note in write_starter(networks, output):
+        if source is not None:
+            restored = restore(source, output, networks or ())
+            notes, command = restored.notes, restored.command
+        elif networks:
+            notes = tuple(write_starter(networks, output))
+            command = shlex.join(["animix", "render", str(output)])
+        else:
+            raise OptionError("name networks, or a film with --from")
+        for note in notes:
             report.note(note)
-        command = shlex.join(["animix", "render", str(output)])
         report.result(f"{output}  try: {command}", file=str(output))
 
     each([output], write, report)

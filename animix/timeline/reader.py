@@ -164,6 +164,7 @@ def _timeline(reading: Reading, root: Node, path: Path) -> Timeline | None:
         audio=audio,
         outputs=outputs,
         notes=tuple(reading.notes),
+        document=root,
     )
     if reading.duration is not None:
         _check_whole(reading, timeline, found["duration"].mark)

@@ -11,6 +11,7 @@ from animix.errors import Mark
 from animix.timeline.audio import Audio
 from animix.timeline.framing import Fit
 from animix.timeline.keyframes import Clip, Ease, Track
+from animix.timeline.nodes import MapNode
 from animix.timeline.output import Output
 
 
@@ -144,6 +145,8 @@ class Timeline:
     """None: a silent film."""
     outputs: tuple[Output, ...]
     """What is written, at least one film; a size, fps and fit of its own rule over these."""
+    document: MapNode = field(repr=False, compare=False)
+    """All of this as it is written, with what the command line put into it."""
     notes: tuple[str, ...] = field(default=())
     """What was decided while reading and the user should know, such as a rounded size."""
 

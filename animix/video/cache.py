@@ -103,7 +103,7 @@ class Cache:
                 some = unknown[first : first + NUM_READERS]
                 # A Ctrl-C could leave a lock of the pool taken: it waits until these are read.
                 with uninterrupted(), ThreadPoolExecutor(NUM_READERS) as readers:
-                    known |= zip(some, readers.map(_digest, some), strict=True)
+                    known |= zip(some, readers.map(digest_of, some), strict=True)
         except OSError as exc:
             raise OptionError(f"{exc.filename}: can't be read: {exc.strerror}") from exc
         digests = {path: digest for path, digest in known.items() if digest is not None}
@@ -227,7 +227,8 @@ def _state(path: Path) -> str:
     return f"{found.st_size} {found.st_mtime_ns} {found.st_ctime_ns} {found.st_ino}{settled}"
 
 
-def _digest(path: Path) -> str:
+def digest_of(path: Path) -> str:
+    """The SHA-256 of a file."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):

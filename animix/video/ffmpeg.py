@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from animix.errors import EncodeError, OptionError
 from animix.interruption import uninterrupted
+from animix.video.metadata import write_metadata
 from animix.video.mp4 import seal
 from animix.video.probe import frames_in
 from animix.video.settings import EncoderSettings, arguments
@@ -190,6 +191,7 @@ class Encoder:
             found = frames_in(self._part, self.settings.container, executable)
             if found != self.num_frames:
                 raise self._failure(f"left a film of {found} frames")
+            write_metadata(self._part, self.settings.container, self.settings.metadata)
             if self._is_segment:
                 seal(self._part)
             self._part.replace(self._target)

@@ -16,7 +16,7 @@ from types import TracebackType
 import numpy as np
 
 from animix.timeline.arrays import Integers
-from animix.video.mp4 import places
+from animix.video.mp4 import box, places
 from animix.video.settings import EncoderSettings
 
 COPY_BYTES = 1 << 20
@@ -74,8 +74,8 @@ class Joint:
         if not self._tracks:
             # A frame's size, how much later it is shown, whether it is a key; a segment's place.
             tables = 16 * self._num_frames + 20 * self._num_segments
-            title = len(self._settings.title.encode())
-            self._file.seek(len(track.ftyp) + len(track.moov) + tables + title + 1024)
+            texts = len(self._settings.title.encode()) + _comment_bytes(self._settings)
+            self._file.seek(len(track.ftyp) + len(track.moov) + tables + texts + 1024)
         elif track.description != self._tracks[0].description:
             raise ValueError("is encoded in another way than the first segment")
         self._tracks.append(track)
@@ -195,11 +195,6 @@ def read_track(path: Path, settings: EncoderSettings) -> Track:
     )
 
 
-def box(name: str, content: bytes) -> bytes:
-    """A box."""
-    return struct.pack(">I4s", 8 + len(content), name.encode("latin1")) + content
-
-
 def _boxes(data: bytes) -> list[tuple[str, bytes]]:
     found = places(io.BytesIO(data))
     return [(name, data[start : start + size]) for name, start, size in found]
@@ -280,6 +275,11 @@ def _without_bitrate(description: bytes) -> bytes:
     # A visual entry's own numbers take 78 bytes (12.1.3), then boxes follow.
     kept = [box(name, content) for name, content in _boxes(entry[78:]) if name != "btrt"]
     return description[:8] + box(name, entry[:78] + b"".join(kept))
+
+
+def _comment_bytes(settings: EncoderSettings) -> int:
+    """The room that the film's recipe will take in the table."""
+    return len(settings.metadata.recipe.encode()) if settings.metadata else 0
 
 
 def _frame_ticks(settings: EncoderSettings) -> int:

@@ -12,6 +12,7 @@ from animix.errors import EncodeError
 from animix.interruption import uninterrupted
 from animix.timeline.formats import Container
 from animix.video.ffmpeg import find_ffmpeg, making_room
+from animix.video.metadata import write_metadata
 from animix.video.probe import frames_in
 from animix.video.run import Outcome, Run
 from animix.video.settings import EncoderSettings, clocks
@@ -108,6 +109,7 @@ def add_sound(film: Path, sound: Path, target: Path, settings: EncoderSettings) 
         found, wanted = (frames_in(each, settings.container, executable) for each in (part, film))
         if found != wanted:
             raise EncodeError(f"{target}: {found} of {wanted} frames are left beside the sound")
+        write_metadata(part, settings.container, settings.metadata)
         part.replace(place)
     except OSError as exc:
         raise EncodeError(

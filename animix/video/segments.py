@@ -28,6 +28,7 @@ from animix.video.ffmpeg import (
     no_frame,
 )
 from animix.video.join import Joint
+from animix.video.metadata import write_metadata
 from animix.video.mp4 import count_frames
 from animix.video.settings import (
     FAST_PRESETS,
@@ -122,8 +123,8 @@ def encoding_of(settings: EncoderSettings) -> tuple[str, ...]:
 
 
 def _of_segment(settings: EncoderSettings) -> EncoderSettings:
-    """The film's alone is the title: another one is no reason to encode a segment again."""
-    return replace(settings, title="")
+    """The film's alone are title and recipe: others are no reason to encode a segment again."""
+    return replace(settings, title="", metadata=None)
 
 
 def is_cut(settings: EncoderSettings) -> bool:
@@ -293,6 +294,7 @@ class SegmentEncoder:
         try:
             if (found := count_frames(self._part)) != self._num_film_frames:
                 raise EncodeError(f"{self.path}: {found} of {self._num_film_frames} frames joined")
+            write_metadata(self._part, self.settings.container, self.settings.metadata)
             self._part.replace(self._target)
         except OSError as exc:
             raise EncodeError(

@@ -9,6 +9,7 @@ from typing import Literal, get_args
 
 from animix.errors import OptionError
 from animix.timeline.formats import CODECS, Codec, Container, PixelFormat, frame_bytes
+from animix.video.metadata import Metadata
 
 Preset = Literal[
     "ultrafast",
@@ -66,6 +67,8 @@ class EncoderSettings:
     """Bits a second of the sound, if there is any."""
     edit_list: bool = True
     """False: the film's times start at 0 without one, as platforms want it."""
+    metadata: Metadata | None = None
+    """What the finished film says of how it was made; its segments and a silent one say nothing."""
 
     def __post_init__(self) -> None:
         if min(self.width, self.height) < 2 or self.width % 2 or self.height % 2:

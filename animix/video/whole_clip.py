@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
@@ -20,6 +21,7 @@ from animix.video.ffmpeg import (
     making_room,
     no_frame,
 )
+from animix.video.metadata import write_metadata
 from animix.video.probe import frames_in
 from animix.video.settings import EncoderSettings
 from animix.whole_file import part_of
@@ -43,7 +45,7 @@ class WholeClipEncoder:
         self._folder = part_of(self._target)
         self._made = self._folder / ("clip.gif" if settings.container == "gif" else "pictures")
         self._lossless = self._folder / "clip.nut"
-        self._encoder = Encoder(self._lossless, settings)
+        self._encoder = Encoder(self._lossless, replace(settings, metadata=None))
 
     @property
     def num_frames(self) -> int:
@@ -112,6 +114,9 @@ class WholeClipEncoder:
                 f"{self.path}: ffmpeg left {found} of {self.num_frames} frames; look for free space"
                 f" in {self._target.parent}"
             )
+        made = sorted(self._made.iterdir()) if self._made.is_dir() else [self._made]
+        for path in made:
+            write_metadata(path, self.settings.container, self.settings.metadata)
 
     def _replace(self) -> None:
         try:
