@@ -26,6 +26,8 @@ FILE_SHARE = Fraction(97, 100)
 """Of the largest file that a platform takes; tables come on top of pictures and sound."""
 LARGEST_CAP = 200_000_000
 """Bits a second that no clip takes: no cap is needed there."""
+GIF_BYTES_A_PIXEL = 0.5
+"""Of a GIF, about: 0.44 to 0.53 seen, with the demo's networks and examples at 256 and 480 px."""
 ALWAYS_HERE = ("libx264", "gif", "png")
 """What every ffmpeg that renders has. It would say so with the first frame."""
 
@@ -129,6 +131,30 @@ def check_places(timeline: Timeline) -> None:
             mistakes.append(Mistake(mark, message, "give it a file: of its own"))
     if mistakes:
         raise TimelineError(mistakes)
+
+
+def notes_of(films: Sequence[Film]) -> list[str]:
+    """What the user should know before films are rendered."""
+    notes = [note for film in films for note in film.notes]
+    notes += [note for note in map(expected_size_warning, films) if note is not None]
+    return list(dict.fromkeys(notes))
+
+
+def expected_size_warning(film: Film) -> str | None:
+    """What to say of a GIF that will probably be larger than its platform takes."""
+    preset = film.output.preset
+    limit = preset.limit("bytes") if preset else None
+    if film.output.codec != "gif" or preset is None or limit is None or limit.high is None:
+        return None
+    width, height = film.canvas_size
+    expected = GIF_BYTES_A_PIXEL * width * height * film.schedule.num_frames
+    if expected <= limit.high:
+        return None
+    smaller = int(width * (float(limit.high) / expected) ** 0.5) // 2 * 2
+    return (
+        f"{preset.name}: the file will have about {expected / 1e6:.0f} MB, {preset.platform} takes"
+        f" {limit.words} ({limit.source}): make it shorter, slower or about {smaller} pixels wide"
+    )
 
 
 def size_warning(film: Film, target: Path) -> str | None:

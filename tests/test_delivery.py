@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 import torch
 
-from animix import delivery
-from animix.delivery import check_outputs, film_path, settings_of, size_warning
+from animix import delivery, demo
+from animix.delivery import check_outputs, film_path, notes_of, settings_of, size_warning
 from animix.engine.pixels import to_bytes
 from animix.errors import OptionError, TimelineError
 from animix.film import Film, open_film
@@ -24,6 +24,7 @@ from animix.timeline.reader import load_timeline
 from animix.video.ffmpeg import Encoder, find_ffmpeg
 from animix.video.settings import EncoderSettings
 from animix.video.trial import check_encoder
+from benchmarks import banding
 from tests import mp4, sounds
 from tests.tiny import write_tiny
 
@@ -233,6 +234,24 @@ def test_colours_come_back(tmp_path: Path, changes):
     assert np.abs(found.mean(axis=1) - colours).max() <= 2
 
 
+UNBANDED = {
+    "h264": ({}, 0.1),
+    "a platform's": ({"edit_list": False, "gop_frames": 15, "max_bitrate": 20_000_000}, 0.1),
+    "h265": ({"codec": "h265", "crf": 18}, 0.15),
+    "h265 10 bit": ({"codec": "h265", "crf": 18, "pixel_format": "yuv422p10"}, 0.06),
+    "prores": ({"codec": "prores", "pixel_format": "yuv422p10"}, 0.04),
+}
+
+
+@pytest.mark.parametrize(("changes", "most"), UNBANDED.values(), ids=UNBANDED)
+def test_a_slow_dark_gradient_does_not_band(changes, most: float):
+    """Means over 8×8 pixels lie near it; where dither is smoothed away 0.25 of a level off."""
+    gradients = [banding.gradient(index) for index in range(16)]
+    settings = EncoderSettings(banding.WIDTH, banding.HEIGHT, Fraction(30), **changes)
+    encoded = banding.encode(gradients, settings)
+    assert banding.errors(encoded, gradients, settings.pixel_format).mean() < most
+
+
 SOUNDED = {
     "reels": ("{preset: reels, size: 64x96}", "h264 (High)", "aac (LC)"),
     "h265": ("{codec: h265}", "hevc (Main) (hvc1", "aac (LC)"),
@@ -339,6 +358,23 @@ def test_what_a_platform_refuses_is_refused_before_rendering(folder, output, ove
     with pytest.raises(TimelineError, match="takes"):
         next(encode(film, folder / "never.mp4"))
     assert not (folder / "never.mp4").exists()
+
+
+def test_a_gif_that_will_be_too_large_is_told_before(folder: Path):
+    (note,) = notes_of([open_reel(folder, "{preset: gif, size: 540x960}")])
+    assert note == (
+        "gif: the file will have about 21 MB, X takes at most 15,000,000 bytes (X Developer"
+        " Platform, media upload best practices, 2026-11): make it shorter, slower or about"
+        " 458 pixels wide"
+    )
+    for output in ("{preset: gif, size: 458x814}", "{size: 540x960, file: x.gif, fps: 20}", "webm"):
+        assert notes_of([open_reel(folder, output)]) == []
+
+
+def test_a_gif_takes_about_as_many_bytes_as_is_expected(tmp_path: Path):
+    film = open_film(load_timeline(demo.TIMELINE, {"output": "{preset: gif, size: 160x160}"}))
+    path = render(film, tmp_path / "demo.gif", 12)
+    assert 0.3 < path.stat().st_size / (12 * 160 * 160) < 0.75
 
 
 def test_a_part_or_a_draft_is_for_nobodys_platform(folder: Path):

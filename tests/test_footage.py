@@ -109,6 +109,13 @@ def test_every_film_is_what_it_is_alone_and_each_picture_is_painted_once(folder,
         assert bytes_of(engine(alone)) == frames
 
 
+def test_several_devices_paint_several_outputs(folder: Path):
+    films = opened(folder, *MIXED)
+    one, other = (plainly(opened(folder, *MIXED)[0]).engine for _ in range(2))
+    alone = together([replace(film, engine=one) for film in films])
+    assert together([replace(f, engine=one, more_engines=(other,)) for f in films]) == alone
+
+
 def test_frames_of_one_canvas_and_format_are_made_once(folder, monkeypatch):
     made: list[int] = []
     pixels = animix.footage._pixels
@@ -209,6 +216,14 @@ def test_chunks_of_each_output_resume(folder, tmp_path, monkeypatch, painted):
     # Those of the lost chunk alone, a quarter of the second film.
     assert len(painted) in (12, 16)
     assert not (place / ".animix").exists()
+
+
+def test_several_outputs_are_whole_or_absent(folder: Path, tmp_path: Path):
+    jobs = jobs_of(opened(folder, *MIXED))
+    jobs = [replace(job, target=tmp_path / "out" / job.target.name) for job in jobs]
+    with contextlib.closing(encode_all(jobs)) as steps:
+        assert next(steps).total == 30 + 24 + 20 + 60
+    assert [path.name for path in (tmp_path / "out").iterdir() if path.name != ".animix"] == []
 
 
 def test_a_chunk_s_key_knows_its_own_output_alone(folder: Path):

@@ -112,7 +112,7 @@ def render(
     written: dict[str, Path] = {}
 
     def render_one(file: Path) -> None:
-        from animix.delivery import check_places
+        from animix.delivery import check_places, notes_of
         from animix.film import open_films
         from animix.rendering import encode_all, jobs_of
         from animix.timeline.reader import load_timeline
@@ -140,7 +140,7 @@ def render(
             if (first := written.setdefault(os.path.realpath(target), file)) != file:
                 raise OptionError(f"{file}: would replace {target}, which {first} was rendered to")
             keep_inputs(target, films[0].files)
-        for note in dict.fromkeys(note for film in films for note in film.notes):
+        for note in notes_of(films):
             report.note(note)
         # Closed at once when interrupted, so that ffmpeg ends and its half a film goes.
         with closing(
@@ -268,7 +268,7 @@ def check(
     report = choose_report(as_json=as_json, quiet=quiet)
 
     def check_one(file: Path) -> None:
-        from animix.delivery import check_outputs, check_places
+        from animix.delivery import check_outputs, check_places, notes_of
         from animix.film import open_films
         from animix.schedule import write_csv
         from animix.summary import summarize
@@ -282,7 +282,7 @@ def check(
         check_outputs(films)
         summary, warnings = summarize(*films)
         report.result("\n".join(summary.lines()), **summary.as_dict())
-        for note in dict.fromkeys((*(note for film in films for note in film.notes), *warnings)):
+        for note in (*notes_of(films), *warnings):
             report.note(note)
         if csv:
             keep_inputs(csv, films[0].files)
