@@ -97,7 +97,7 @@ def test_the_figures_of_others_are_those_of_the_same_benchmark():
         assert f"| {case} | {' | '.join(f'{fps:g}' for fps in figures)} |" in page
 
 
-def test_the_figures_of_errors_memory_and_starts_are_those_of_their_benchmarks():
+def test_the_figures_of_errors_memory_films_and_starts_are_those_of_their_benchmarks():
     page = (ROOT / "docs/performance.md").read_text(encoding="utf-8")
 
     def results(name):
@@ -113,6 +113,13 @@ def test_the_figures_of_errors_memory_and_starts_are_those_of_their_benchmarks()
         name = case.removeprefix("1024 px, ").split(", 960 frames")[0]
         assert f"| {name} | {figures} | {found['frames_per_second']:,} |" in page
         assert found["device_gb"] <= found["allowed_gb"]
+    for case, found in results("pipeline").items():
+        if case.endswith("gen_video.py"):
+            assert f"| {case} | – | – | {found['both_fps']:,} | – |" in page
+        else:
+            columns = ("painting_fps", "encoding_fps", "both_fps")
+            figures = " | ".join(f"{found[column]:,}" for column in columns)
+            assert f"| {case} | {figures} | {found['share']} |" in page
     starts = results("start")
     for case, words in (("cold", "with an empty"), ("warm", "with a full one")):
         assert f"{starts[f'1024 px, {case}']['first_frame_seconds']} s {words}" in page
