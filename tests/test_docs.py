@@ -11,7 +11,9 @@ import animix
 from animix import demo
 from animix.cli.commands import app
 from animix.film import open_film
+from animix.timeline.eases import EASES
 from animix.timeline.reader import load_timeline, read_timeline
+from tools import eases_page
 from tools.commands_page import PAGE, commands_page
 
 ROOT = Path(__file__).parent.parent
@@ -62,6 +64,13 @@ def examples_of_the_language():
 @pytest.mark.parametrize("text", list(examples_of_the_language()))
 def test_every_example_of_the_language_is_read(text):
     read_timeline(text if "blend:" in text else text + "blend: [faces]\n", "document.yaml")
+
+
+def test_all_eases_are_drawn():
+    drawing = eases_page.eases_page()
+    assert eases_page.PAGE.read_text(encoding="utf-8") == drawing, "run tools/eases_page.py"
+    for ease in EASES:
+        assert f">{ease}" in drawing
 
 
 def test_every_link_in_the_documents_leads_somewhere():
