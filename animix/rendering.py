@@ -48,10 +48,7 @@ def encode(
     that is to be ``fresh``. When the film is whole they go, unless the next time is to have them.
     """
     frames = frames if frames is not None else range(film.schedule.num_frames)
-    width, height = film.canvas_size
-    settings = EncoderSettings(width, height, film.schedule.fps, title=film.timeline.title)
-    if draft:
-        settings = replace(settings, crf=28, preset="ultrafast")
+    settings = settings_of(film, draft=draft)
     if preset is not None:
         settings = replace(settings, preset=preset)
     started = time.monotonic()
@@ -85,6 +82,13 @@ def encode(
         cache.clear(but=[segment.path for segment in segments] if keep_cache else ())
     # The last step is told when the film stands at its place.
     yield progress(len(frames))
+
+
+def settings_of(film: Film, *, draft: bool = False) -> EncoderSettings:
+    """What a film is encoded as."""
+    width, height = film.canvas_size
+    settings = EncoderSettings(width, height, film.schedule.fps, title=film.timeline.title)
+    return replace(settings, crf=28, preset="ultrafast") if draft else settings
 
 
 def _segments(

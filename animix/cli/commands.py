@@ -8,7 +8,6 @@ import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Mapping
 from contextlib import closing
 from itertools import chain
 from pathlib import Path
@@ -39,15 +38,19 @@ from animix.cli.arguments import (
     parse_settings,
     with_suffix,
 )
+from animix.cli.batch_command import render_batch
 from animix.cli.cache_command import cache
+from animix.cli.film_telling import tell_film, tell_profile
 from animix.cli.network_commands import NETWORK_COMMANDS
-from animix.cli.report import choose_report, clock
-from animix.errors import AnimixError, OptionError
-from animix.tables import count, share_lines
+from animix.cli.report import choose_report
+from animix.errors import OptionError
+from animix.tables import count
 from animix.timeline.timeline import LARGEST_SEED
 from animix.whole_file import whole_file
 
 if TYPE_CHECKING:
+    from animix.batch import Commission, Place
+    from animix.checkpoints.store import Store
     from animix.film import Film
 
 # Whatever needs torch is imported inside the commands, so that `animix --help` answers at once.
@@ -80,13 +83,17 @@ def render(
     output: Output = None,
     device: Device = None,
     gpus: Gpus = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Films at a time, of several; else one on each GPU."),
+    ] = None,
     memory: Memory = None,
     with_profile: Annotated[
         bool, typer.Option("--profile", help="Tell where the time went, by stage and by layer.")
     ] = False,
     precision: Precision = None,
     fresh: Annotated[
-        bool, typer.Option("--fresh", help="Render everything, whatever is in the cache.")
+        bool, typer.Option("--fresh", help="Render everything, whatever is there.")
     ] = False,
     keep_cache: Annotated[
         bool,
@@ -98,35 +105,49 @@ def render(
 ) -> None:
     """Render timelines to mp4 files, by default into renders/.
 
-    With several files --output names a folder, and a bad file doesn't stop the others. A draft or a
-    range of frames gets a file name of its own. What was interrupted goes on with the same command.
+    A draft or a range of frames gets a file name of its own. What was interrupted goes on with the
+    same command. With several files --output names a folder, a bad file doesn't stop the others,
+    films that are there and would not change are left as they are, and a table ends it.
     """
     report = choose_report(as_json=as_json, quiet=quiet)
-    written: dict[str, Path] = {}
+    is_batch = len(files) > 1
 
-    def render_one(file: Path) -> None:
-        from animix.film import open_film
-        from animix.rendering import encode, film_path
+    def read_one(file: Path) -> Commission:
+        from animix.batch import Commission
+        from animix.rendering import film_path
         from animix.timeline.reader import load_timeline
 
-        started = time.monotonic()
         timeline = load_timeline(file, parse_settings(settings))
-        memory_bytes = parse_memory(memory) if memory else None
-        film = open_film(
-            timeline,
-            device=device,
-            gpus=gpus,
-            precision=precision,
-            memory_bytes=memory_bytes,
-            draft=draft,
-        )
-        opening = time.monotonic() - started
-        chosen = None if frames is None else parse_frames(frames, film.schedule.num_frames)
+        chosen = None if frames is None else parse_frames(frames, timeline.num_frames)
         planned = film_path(timeline, chosen, draft=draft)
-        target = film_target(output, planned, batch=len(files) > 1)
-        if (first := written.setdefault(os.path.realpath(target), file)) != file:
-            raise OptionError(f"{file}: would replace {target}, which {first} was rendered to")
-        keep_inputs(target, film.files)
+        target = film_target(output, planned, batch=is_batch)
+        return Commission(timeline, target, chosen or range(timeline.num_frames), draft)
+
+    def open_one(commission: Commission, place: Place, store: Store | None = None) -> Film:
+        from animix.film import open_film
+
+        film = open_film(
+            commission.timeline,
+            device=place.device,
+            gpus=place.gpus,
+            precision=precision,
+            memory_bytes=parse_memory(memory) if memory else None,
+            draft=draft,
+            store=store,
+            films_at_a_time=place.films_at_a_time,
+        )
+        keep_inputs(commission.target, film.files)
+        return film
+
+    def render_one(file: Path) -> None:
+        from animix.batch import Place
+        from animix.rendering import encode
+
+        started = time.monotonic()
+        commission = read_one(file)
+        film = open_one(commission, Place(device, gpus))
+        opening = time.monotonic() - started
+        target, chosen = commission.target, commission.frames
         for note in film.notes:
             report.note(note)
         # Closed at once when interrupted, so that ffmpeg ends and its half a film goes.
@@ -138,47 +159,25 @@ def render(
                 total = count(begun.total, "frame")
                 report.note(f"{begun.done_before} of {total} were rendered before")
             last = deque(report.follow(file.name, chain([begun], steps)), maxlen=1)[0]
-        width, height = film.canvas_size
-        fps = film.schedule.fps
-        report.result(
-            f"{target}  {count(last.total, 'frame')}, {float(last.total / fps):.4g} s, "
-            f"{width}×{height}; rendered in {clock(last.elapsed_seconds)} "
-            f"({last.per_second:.1f} fps, {film.devices}; "
-            f"{last.slowest_stage} took longest)",
-            file=str(target),
-            frames=last.total,
-            frames_before=last.done_before,
-            width=width,
-            height=height,
-            fps=str(fps),
-            elapsed_seconds=round(last.elapsed_seconds, 3),
-            slowest_stage=last.slowest_stage,
-            device=film.devices,
-        )
+        tell_film(report, target, film, last)
         if with_profile:
-            tell_profile(film, chosen, {"opening": opening, **last.stage_seconds})
+            tell_profile(report, film, chosen, {"opening": opening, **last.stage_seconds})
 
-    def tell_profile(film: Film, chosen: range | None, stages: Mapping[str, float]) -> None:
-        from animix.profile import profile
-
-        report.profile(
-            "\n".join(share_lines(stages, "s")),
-            stage_seconds={name: round(seconds, 3) for name, seconds in stages.items()},
+    if is_batch:
+        render_batch(
+            files,
+            read_one,
+            open_one,
+            report,
+            jobs=jobs,
+            device=device,
+            gpus=gpus,
+            fresh=fresh,
+            keep_cache=keep_cache,
+            with_profile=with_profile,
         )
-        frames = chosen or range(film.schedule.num_frames)
-        try:
-            found = profile(film, frames[len(frames) // 2])
-        except AnimixError as error:  # the film is there all the same
-            report.note(f"painting can't be measured step by step: {error}")
-            return
-        report.profile(
-            f"painting a frame on {found.device}, measured step by step once more, in a cell of "
-            f"{found.num_frames}:\n" + "\n".join(share_lines(found.milliseconds, "ms")),
-            frames_of_a_cell=found.num_frames,
-            step_milliseconds={name: round(ms, 4) for name, ms in found.milliseconds.items()},
-        )
-
-    each(files, render_one, report)
+    else:
+        each(files, render_one, report)
 
 
 @app.command()

@@ -1,0 +1,274 @@
+"""Several timelines in one command: films as they are done, and what has become of all."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from animix.cli.app import import_torch
+from animix.cli.film_telling import tell_film, tell_profile
+from animix.cli.report import Report
+from animix.errors import AnimixError, OptionError, TimelineError, unusable
+from animix.progress import Progress
+from animix.tables import count, short_path, shown, size_text, table
+
+if TYPE_CHECKING:
+    from animix.batch import Advanced, Begun, Commission, Ended, Event, Place
+    from animix.checkpoints.store import Store
+    from animix.film import Film
+
+# Whatever needs torch is imported inside the functions, so that `animix --help` answers at once.
+
+LONGEST_NAME = 40
+LONGEST_ERROR = 80
+
+
+@dataclass
+class Outcome:
+    """What is known so far of one of the films."""
+
+    timeline: str
+    result: str = "not begun"
+    file: str = ""
+    seconds: float | None = None
+    per_second: float | None = None
+    """Frames that were rendered."""
+    bytes: int | None = None
+    exit_code: int = 0
+    error: str = ""
+    """In one line."""
+
+    def cells(self) -> tuple[str, ...]:
+        """What the table shows of it."""
+        return (
+            short_path(self.timeline, LONGEST_NAME),
+            self.result,
+            "" if self.seconds is None else f"{self.seconds:.1f}",
+            "" if self.per_second is None else f"{self.per_second:.1f}",
+            "" if self.bytes is None else size_text(self.bytes),
+            self.error or self.file,
+        )
+
+
+def render_batch(
+    files: Sequence[Path],
+    read_one: Callable[[Path], Commission],
+    open_one: Callable[[Commission, Place, Store], Film],
+    report: Report,
+    *,
+    jobs: int | None = None,
+    device: str | None = None,
+    gpus: str | None = None,
+    fresh: bool = False,
+    keep_cache: bool = False,
+    with_profile: bool = False,
+) -> None:
+    """Render several timelines, tell what has become of them, and exit with the highest code."""
+    files = list(dict.fromkeys(files))
+    outcomes = [Outcome(str(file)) for file in files]
+    telling = Telling(outcomes, report, with_profile=with_profile)
+    is_interrupted = False
+    try:
+        import_torch()
+        from animix.batch import make_films, places_for
+        from animix.checkpoints.store import Store
+
+        places = places_for(len(files), jobs=jobs, device=device, gpus=gpus)
+        if with_profile and len(places) > 1:
+            raise OptionError("--profile measures one film at a time: add --jobs 1")
+        store = Store()
+        commissions = _read(files, read_one)
+        telling.expect(commissions)
+        films = make_films(
+            commissions,
+            lambda commission, place: open_one(commission, place, store),
+            places,
+            fresh=fresh,
+            keep_cache=keep_cache,
+        )
+        # Closed at once when interrupted, so that ffmpeg ends and half a film goes.
+        with closing(films):
+            if len(places) == 1:
+                telling.one_by_one(films)
+            else:
+                title = count(len(files), "timeline")
+                deque(report.follow_several(title, telling.side_by_side(films)), maxlen=0)
+    except OptionError as error:  # of the options, whatever the timelines
+        report.error("", error)
+        raise typer.Exit(error.exit_code) from None
+    except KeyboardInterrupt:
+        is_interrupted = True
+        report.interrupted()
+    telling.table()
+    code = 130 if is_interrupted else max(outcome.exit_code for outcome in outcomes)
+    if code:
+        raise typer.Exit(code)
+
+
+def _read(
+    files: Sequence[Path], read_one: Callable[[Path], Commission]
+) -> list[Commission | AnimixError]:
+    """What is to be made of each file, or why nothing can be."""
+    commissions: list[Commission | AnimixError] = []
+    targets: dict[str, Path] = {}
+    for file in files:
+        try:
+            commission = read_one(file)
+            target = commission.target
+            first = targets.setdefault(os.path.realpath(target), file)
+            if first != file:
+                raise OptionError(f"would replace {target}, which {first} is rendered to")
+            commissions.append(commission)
+        except AnimixError as error:
+            commissions.append(error)
+        except OSError as error:  # of a path that nobody looked at before
+            commissions.append(unusable(error, str(file)))
+    return commissions
+
+
+class Telling:
+    """Tells of films as they begin and end, and keeps what has become of each for the table."""
+
+    def __init__(
+        self, outcomes: Sequence[Outcome], report: Report, *, with_profile: bool = False
+    ) -> None:
+        self.outcomes = outcomes
+        self._report = report
+        self._with_profile = with_profile
+        self._begun: dict[int, Begun] = {}
+        self._steps: dict[int, Progress] = {}
+        self._started = 0.0
+
+    def expect(self, commissions: Sequence[Commission | AnimixError]) -> None:
+        """Learn what is to be made; from now on time counts."""
+        self._started = time.monotonic()
+        for number, commission in enumerate(commissions):
+            if not isinstance(commission, AnimixError):
+                self.outcomes[number].file = str(commission.target)
+                self._steps[number] = Progress(0, len(commission.frames), 0.0)
+
+    def one_by_one(self, events: Iterator[Event]) -> None:
+        """Tell of films of which one comes after the other."""
+        while self._next(events):
+            pass
+
+    def side_by_side(self, events: Iterator[Event]) -> Iterator[tuple[str, Progress, Progress]]:
+        """Tell of films as they end, and yield how far each is, and all are."""
+        from animix.batch import Ended
+
+        for event in events:
+            if isinstance(event, Ended):
+                self._end(event)
+            else:
+                yield self._advance(event), event.progress, self._of_all()
+
+    def table(self) -> None:
+        """Tell what has become of all."""
+        header = ("timeline", "result", "seconds", "fps", "size", "")
+        cells = [outcome.cells() for outcome in self.outcomes]
+        self._report.batch(
+            "\n".join(table(header, cells, "<<>>><")),
+            timelines=[asdict(outcome) for outcome in self.outcomes],
+        )
+
+    def _next(self, events: Iterator[Event]) -> bool:
+        """Follow the next film from its beginning to its end; False: there is none.
+
+        No name here holds a film when the next one is opened, whose networks need its memory.
+        """
+        from animix.batch import Ended
+
+        event = next(events, None)
+        if event is None:
+            return False
+        if not isinstance(event, Ended):
+            timeline = self._advance(event)
+            ended: list[Ended] = []
+            steps = self._to_its_end(event.progress, events, ended)
+            with self._report.about(timeline):
+                deque(self._report.follow(Path(timeline).name, steps), maxlen=0)
+            (event,) = ended
+        self._end(event)
+        return True
+
+    def _to_its_end(
+        self, first: Progress, events: Iterator[Event], ended: list[Ended]
+    ) -> Iterator[Progress]:
+        from animix.batch import Ended
+
+        yield first
+        for event in events:
+            if isinstance(event, Ended):
+                ended.append(event)
+                return
+            self._advance(event)
+            yield event.progress
+
+    def _advance(self, event: Begun | Advanced) -> str:
+        """Take note of how far a film is, and give its timeline's name."""
+        from animix.batch import Begun
+
+        number, step = event.number, event.progress
+        outcome = self.outcomes[number]
+        if isinstance(event, Begun):
+            self._begun[number] = event
+            outcome.result = "interrupted"  # until it is known better
+            with self._report.about(outcome.timeline):
+                for note in event.film.notes:
+                    self._report.note(note)
+                if step.done_before:
+                    total = count(step.total, "frame")
+                    self._report.note(f"{step.done_before} of {total} were rendered before")
+        self._steps[number] = step
+        return outcome.timeline
+
+    def _end(self, event: Ended) -> None:
+        outcome = self.outcomes[event.number]
+        outcome.result, outcome.seconds = event.result, round(event.seconds, 3)
+        step = self._steps.pop(event.number, None)
+        begun = self._begun.pop(event.number, None)
+        with self._report.about(outcome.timeline):
+            if event.error is not None:
+                outcome.error = _in_one_line(event.error)
+                outcome.exit_code = event.error.exit_code
+                self._report.error(outcome.timeline, event.error)
+                return
+            outcome.bytes = event.num_bytes
+            if begun is None or step is None:
+                self._report.result(
+                    f"{outcome.file}  up to date", file=outcome.file, up_to_date=True
+                )
+                return
+            self._steps[event.number] = step
+            outcome.per_second = round(step.per_second, 3)
+            tell_film(self._report, Path(outcome.file), begun.film, step)
+            if self._with_profile:
+                stages = {"opening": begun.opening_seconds, **step.stage_seconds}
+                tell_profile(self._report, begun.film, begun.frames, stages)
+
+    def _of_all(self) -> Progress:
+        """How far all films are that are rendered, as far as is known."""
+        steps = self._steps.values()
+        return Progress(
+            done=sum(step.done for step in steps),
+            total=sum(step.total for step in steps),
+            elapsed_seconds=time.monotonic() - self._started,
+            done_before=sum(step.done_before for step in steps),
+        )
+
+
+def _in_one_line(error: AnimixError) -> str:
+    """The start of an error, and how many more mistakes there are."""
+    if not isinstance(error, TimelineError):
+        return shown(str(error), LONGEST_ERROR)
+    first, *more = error.mistakes
+    told = shown(f"{first.mark}  {first.message}", LONGEST_ERROR)
+    return f"{told} (and {count(len(more), 'more mistake')})" if more else told
