@@ -54,7 +54,7 @@ class Outcome:
             "" if self.seconds is None else f"{self.seconds:.1f}",
             "" if self.per_second is None else f"{self.per_second:.1f}",
             "" if self.bytes is None else size_text(self.bytes),
-            self.error or self.file,
+            self.error or (self.file if self.bytes is not None else ""),
         )
 
 

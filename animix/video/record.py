@@ -12,7 +12,7 @@ import json
 import os
 from pathlib import Path
 
-from animix.video.cache import FOLDER, tag
+from animix.video.cache import FOLDER, remove_if_empty, tag
 from animix.whole_file import part_of
 
 RECORD = ".json"
@@ -54,9 +54,11 @@ def record_of(film: Path) -> Path:
 def prune_records(folder: Path) -> None:
     """Remove the records of films that a folder does not hold any more."""
     for record in (folder / FOLDER).glob(f"*{RECORD}"):
-        if not (folder / record.name.removesuffix(RECORD)).exists():
+        film = record.name.removesuffix(RECORD)
+        if not (folder / film).exists():
             with contextlib.suppress(OSError):
                 record.unlink()
+            remove_if_empty(record.with_name(film))
 
 
 def _digest(film: Path) -> str:
