@@ -57,8 +57,8 @@ def test_a_picture_more_or_less_is_a_change(tmp_path):
 
 def test_films_and_records_that_are_copied_together_stay_known(film, tmp_path):
     keep_record(film, "key")
-    shutil.copytree(tmp_path, tmp_path.with_name("copy"))
-    assert is_on_record(tmp_path.with_name("copy") / film.name, "key")
+    shutil.copytree(tmp_path, tmp_path.with_name(f"{tmp_path.name}-copy"))
+    assert is_on_record(tmp_path.with_name(f"{tmp_path.name}-copy") / film.name, "key")
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"key": "key"}', "\xff"])
