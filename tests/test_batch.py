@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import pty
 import re
 import signal
 import subprocess
@@ -358,6 +360,29 @@ def test_an_interrupted_batch_ends_with_its_table_and_goes_on(folder, run, jobs)
     assert code == 0
     assert results_of(out) == dict(zip(GOOD, ("up to date", "rendered", "rendered"), strict=True))
     assert re.search(r"note: two.yaml: \d+ of 400 frames were rendered before", err)
+
+
+@pytest.mark.parametrize("goes", ["to the terminal", "elsewhere"])
+def test_lines_stand_above_the_bar_or_go_elsewhere(folder, goes):
+    leader, follower = pty.openpty()
+    command = [sys.executable, "-m", "animix", "render", *GOOD, "--jobs", "2", "--device", "cpu"]
+    with (folder / "out").open("w") as file:
+        stdout = follower if goes == "to the terminal" else file
+        process = subprocess.Popen(command, cwd=folder, stdout=stdout, stderr=follower)
+    os.close(follower)
+    told = b""
+    with contextlib.suppress(OSError):  # the terminal is gone when the process is
+        while chunk := os.read(leader, 4096):
+            told += chunk
+    os.close(leader)
+    assert process.wait(20) == 0
+    text = told.decode()
+    assert "3 timelines" in text and "left" in text
+    out = text if goes == "to the terminal" else (folder / "out").read_text()
+    for name in NAMES:
+        assert out.count(f"renders/{name}.mp4  20 frames, 2 s, 16×16") == 1
+    assert out.count("timeline  ") == 1
+    assert ("renders/one.mp4" in text) == (goes == "to the terminal")
 
 
 # The core, without the command.
