@@ -135,11 +135,12 @@ def make_films(
         yield from side_by_side(numbered, [partial(make, place=place) for place in places])
         return
     for job in numbered:
-        yield from make(job, place=places[0])
+        yield from make(job, threading.Event(), place=places[0])
 
 
 def _make(
     job: tuple[int, Commission | AnimixError],
+    is_over: threading.Event,
     *,
     place: Place,
     open_one: Open,
@@ -160,6 +161,8 @@ def _make(
             # Networks that films share are read once, and an engine that takes threads for itself
             # does so alone. To the first frame, as what is compiled is to be compiled once.
             with opening:
+                if is_over.is_set():
+                    return
                 if num_threads is not None:
                     torch.set_num_threads(num_threads)
                 started = time.monotonic()

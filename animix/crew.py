@@ -118,15 +118,17 @@ def share_out(
 
 
 def side_by_side(
-    jobs: Iterable[Job], workers: Sequence[Callable[[Job], Generator[Result, None, None]]]
+    jobs: Iterable[Job],
+    workers: Sequence[Callable[[Job, threading.Event], Generator[Result, None, None]]],
 ) -> Generator[Result, None, None]:
     """The results of jobs as they come, any number of each; a worker has one job at a time.
 
     A worker's error ends all and is raised at once. Closing the generator ends all too, after the
     result that each worker is at, and leaves no thread behind: what a job has open is closed in the
-    thread that opened it.
+    thread that opened it. Workers are given an event that is set then, to be looked at where a
+    result takes long.
 
-    >>> def counted(most):
+    >>> def counted(most, is_over):
     ...     yield from range(most)
     >>> sorted(side_by_side([2, 3], [counted, counted]))
     [0, 0, 1, 1, 2]
@@ -137,14 +139,14 @@ def side_by_side(
     for job in jobs:
         todo.put(job)
 
-    def work(worker: Callable[[Job], Generator[Result, None, None]]) -> None:
+    def work(worker: Callable[[Job, threading.Event], Generator[Result, None, None]]) -> None:
         try:
             while not is_over.is_set():
                 try:
                     job = todo.get_nowait()
                 except queue.Empty:  # another was quicker
                     break
-                with contextlib.closing(worker(job)) as results:
+                with contextlib.closing(worker(job, is_over)) as results:
                     for result in results:
                         done.put((result,))
                         if is_over.is_set():

@@ -467,6 +467,23 @@ def test_a_path_that_nobody_looked_at_is_an_error_of_its_film(folder):
     assert str(ended.error) == "w.npy: Permission denied"
 
 
+def test_films_that_wait_to_be_opened_are_not_when_all_is_over(folder):
+    opened = []
+
+    def slow(wanted, place):
+        opened.append(wanted)
+        time.sleep(0.3)
+        return open_one(wanted, place)
+
+    places = (Place("cpu"),) * 3
+    with contextlib.closing(
+        make_films([commission(name) for name in NAMES], slow, places)
+    ) as films:
+        next(films)
+    # The second may have been about to be opened, the third waits behind it.
+    assert len(opened) < 3
+
+
 @pytest.mark.parametrize(
     ("num_films", "jobs", "gpus", "dealt", "at_a_time"),
     [

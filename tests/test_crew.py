@@ -123,7 +123,7 @@ def test_closing_it_early_leaves_no_thread(num_taken):
     assert len(closed) == (3 if num_taken else 0)
 
 
-def counted(most):
+def counted(most, is_over):
     yield from range(most)
 
 
@@ -136,7 +136,7 @@ def test_side_by_side_every_result_comes(jobs, num_workers):
 def test_side_by_side_each_worker_has_one_job_at_a_time():
     at_work = {"a": 0, "b": 0}
 
-    def worker(name, job):
+    def worker(name, job, is_over):
         at_work[name] += 1
         for step in range(5):
             time.sleep(0.001)
@@ -153,7 +153,7 @@ def test_side_by_side_each_worker_has_one_job_at_a_time():
 def test_side_by_side_an_error_ends_all():
     closed = []
 
-    def worker(job):
+    def worker(job, is_over):
         try:
             for step in range(1000):
                 if job == 1 and step == 3:
@@ -172,7 +172,7 @@ def test_side_by_side_an_error_ends_all():
 def test_side_by_side_closing_ends_all_in_the_threads_that_began():
     closed = []
 
-    def worker(job):
+    def worker(job, is_over):
         try:
             while True:
                 time.sleep(0.001)

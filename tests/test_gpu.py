@@ -122,6 +122,32 @@ def test_several_gpus_paint_the_frames_of_one(folder, gpus):
     assert count_frames(target) == 400
 
 
+@pytest.mark.parametrize(
+    ("options", "is_alike"), [(["--gpus", "all"], True), (["--jobs", "2"], False)]
+)
+def test_films_of_a_batch_are_made_side_by_side(folder, options, is_alike):
+    names = ["a", "b", "c", "d"]
+    for seed, name in enumerate(names):
+        (folder / f"{name}.yaml").write_text(REEL.replace("[3, 17]", f"[{seed}, 17]"))
+
+    def render(*arguments):
+        files = [f"{name}.yaml" for name in names]
+        command = [sys.executable, "-m", "animix", "render", *files, *arguments]
+        told = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+        assert told.returncode == 0, told.stderr
+        return told.stdout
+
+    render()
+    alone = {name: (folder / "renders" / f"{name}.mp4").read_bytes() for name in names}
+    assert render(*options, "--fresh").count("  rendered  ") == 4
+    for name in names:
+        assert count_frames(folder / "renders" / f"{name}.mp4") == 20
+        found = (folder / "renders" / f"{name}.mp4").read_bytes()
+        # Films that share a GPU's memory may be painted in smaller cells.
+        assert not is_alike or found == alone[name]
+    assert render(*options).count("  up to date  ") == 4
+
+
 @pytest.mark.parametrize("architecture", ["skip", "resnet", "orig"])
 @pytest.mark.parametrize("noise", ["fixed", "none", "random", "{loop: 1s}"])
 def test_the_fast_engine_paints_as_the_plain_one(folder, architecture, noise):
