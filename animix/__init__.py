@@ -10,6 +10,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from animix.version import VERSION
+
 if TYPE_CHECKING:
     from animix.checkpoints.load import load_network
     from animix.checkpoints.save import save_network
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from animix.rendering import render
     from animix.timeline.reader import load_timeline
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 __all__ = ["__version__", "blend", "load_network", "load_timeline", "render", "save_network"]
 

@@ -6,7 +6,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -15,11 +15,12 @@ import torch
 
 from animix.chunks import files_of, film_key
 from animix.crew import side_by_side
+from animix.delivery import settings_of
 from animix.engine.device import choose_gpus
 from animix.errors import AnimixError, unusable
-from animix.film import Film
 from animix.progress import Progress
-from animix.rendering import encode, settings_of
+from animix.provenance import metadata_of, parts_of, render_command
+from animix.rendering import Job, encode_all
 from animix.timeline.timeline import Timeline
 from animix.video.cache import digests_of
 from animix.video.record import is_on_record, keep_record
@@ -27,13 +28,13 @@ from animix.video.record import is_on_record, keep_record
 
 @dataclass(frozen=True)
 class Commission:
-    """A film that is to be made."""
+    """The films of a timeline that are to be made, one for each output."""
 
     timeline: Timeline
-    target: Path
-    frames: range
-    """Those of the timeline that are wanted."""
-    draft: bool = False
+    targets: tuple[Path, ...]
+    """Where they go; for a range of frames their names say so, once it is known."""
+    num_frames: int
+    """Of all of them, as far as is known before networks are opened."""
 
 
 @dataclass(frozen=True)
@@ -48,38 +49,49 @@ class Place:
 
 @dataclass(frozen=True, eq=False)
 class Begun:
-    """The film of this number is open, and frames of it are on their way."""
+    """The films of this number's timeline are open, and frames of them are on their way."""
 
     number: int
-    film: Film
-    frames: range
+    jobs: tuple[Job | None, ...]
+    """For each output; None: its film is up to date."""
     opening_seconds: float
     progress: Progress
 
 
 @dataclass(frozen=True)
 class Advanced:
-    """The film of this number is so far."""
+    """The films of this number's timeline are so far."""
 
     number: int
     progress: Progress
 
 
+@dataclass(frozen=True)
+class Made:
+    """A film that is there."""
+
+    target: Path
+    result: Literal["rendered", "up to date"]
+    num_bytes: int
+
+
 @dataclass(frozen=True, eq=False)
 class Ended:
-    """What has become of the film of this number."""
+    """What has become of the films of this number's timeline."""
 
     number: int
-    result: Literal["rendered", "up to date", "failed"]
     seconds: float
-    """From when it was begun to be opened."""
-    num_bytes: int = 0
+    """From when they were begun to be opened."""
+    made: tuple[Made, ...] = ()
+    """For each output."""
     error: AnimixError | None = None
+    """Why they could not be made."""
 
 
 Event: TypeAlias = Begun | Advanced | Ended
 
-Open: TypeAlias = Callable[[Commission, Place], Film]
+Open: TypeAlias = Callable[[Commission, Place], Sequence[Job]]
+"""Opens the films of a commission, and says what is to be rendered of them."""
 
 
 def places_for(
@@ -111,10 +123,12 @@ def make_films(
     open_one: Open,
     places: Sequence[Place],
     *,
+    draft: bool = False,
     fresh: bool = False,
     keep_cache: bool = False,
+    recipe: bool = True,
 ) -> Generator[Event, None, None]:
-    """Make the film of each commission and yield what happens; a bad one doesn't stop the others.
+    """Make the films of each commission and yield what happens; a bad one doesn't stop the others.
 
     A film that is there already, and to the last byte what it would become, is left as it is,
     unless it is to be ``fresh``. An error in place of a commission is told in its turn. Closing the
@@ -125,10 +139,11 @@ def make_films(
     make = partial(
         _make,
         open_one=open_one,
+        encode=partial(encode_all, draft=draft, fresh=fresh, keep_cache=keep_cache, recipe=recipe),
+        key_of=partial(_key, draft=draft, recipe=recipe),
         opening=threading.Lock(),
         num_threads=num_threads,
         fresh=fresh,
-        keep_cache=keep_cache,
     )
     numbered = list(enumerate(commissions))
     if len(places) > 1:
@@ -139,24 +154,24 @@ def make_films(
 
 
 def _make(
-    job: tuple[int, Commission | AnimixError],
+    numbered: tuple[int, Commission | AnimixError],
     is_over: threading.Event,
     *,
     place: Place,
     open_one: Open,
+    encode: Callable[[Sequence[Job]], Generator[Progress, None, None]],
+    key_of: Callable[[Job], str],
     opening: threading.Lock,
     num_threads: int | None,
     fresh: bool,
-    keep_cache: bool,
 ) -> Generator[Event, None, None]:
-    """One film; ``opening`` is held by those who open theirs, one after the other."""
-    number, commission = job
+    """The films of one; ``opening`` is held by those who open theirs, one after the other."""
+    number, commission = numbered
     if isinstance(commission, AnimixError):
-        yield Ended(number, "failed", 0.0, error=commission)
+        yield Ended(number, 0.0, error=commission)
         return
     started = time.monotonic()
     try:
-        target, draft = commission.target, commission.draft
         with contextlib.ExitStack() as ending:
             # Networks that films share are read once, and an engine that takes threads for itself
             # does so alone. To the first frame, as what is compiled is to be compiled once.
@@ -166,41 +181,54 @@ def _make(
                 if num_threads is not None:
                     torch.set_num_threads(num_threads)
                 started = time.monotonic()
-                film = open_one(commission, place)
+                jobs = open_one(commission, place)
                 opening_seconds = time.monotonic() - started
                 # Before anything is painted: files may change meanwhile.
-                key = _key(film, commission)
-                is_there = not fresh and is_on_record(target, key)
-                if not is_there:
-                    steps = encode(
-                        film,
-                        target,
-                        frames=commission.frames,
-                        draft=draft,
-                        fresh=fresh,
-                        keep_cache=keep_cache,
-                    )
+                keys = [key_of(job) for job in jobs]
+                missing = tuple(
+                    job if fresh or not is_on_record(job.target, key) else None
+                    for job, key in zip(jobs, keys, strict=True)
+                )
+                if any(missing):
                     # Closed in the end, however that comes, so that ffmpeg ends.
+                    steps = encode([job for job in missing if job])
                     ending.enter_context(contextlib.closing(steps))
                     first = next(steps)
-            if not is_there:
-                yield Begun(number, film, commission.frames, opening_seconds, first)
+            if any(missing):
+                yield Begun(number, missing, opening_seconds, first)
                 for progress in steps:
                     yield Advanced(number, progress)
-                keep_record(target, key)
-        result: Literal["rendered", "up to date"] = "up to date" if is_there else "rendered"
-        yield Ended(number, result, time.monotonic() - started, _num_bytes(target))
+                for job, key in zip(missing, keys, strict=True):
+                    if job:
+                        keep_record(job.target, key)
+        made = tuple(
+            Made(job.target, "rendered" if is_new else "up to date", _num_bytes(job.target))
+            for job, is_new in zip(jobs, missing, strict=True)
+        )
+        yield Ended(number, time.monotonic() - started, made)
     except AnimixError as error:
-        yield Ended(number, "failed", time.monotonic() - started, error=_alone(error))
+        yield Ended(number, time.monotonic() - started, error=_alone(error))
     except OSError as error:  # of a path that nobody looked at before
-        told = unusable(error, str(commission.target))
-        yield Ended(number, "failed", time.monotonic() - started, error=told)
+        told = unusable(error, str(commission.timeline.path))
+        yield Ended(number, time.monotonic() - started, error=told)
 
 
-def _key(film: Film, commission: Commission) -> str:
-    sound = {film.soundtrack.path} if film.soundtrack else set()
-    digests = digests_of(files_of(film) | sound)
-    return film_key(film, commission.frames, settings_of(film, draft=commission.draft), digests)
+def expected_frames(timeline: Timeline, frames: range | None = None) -> int:
+    """About how many frames all films of a timeline have, or show of the first's ``frames``."""
+    clip = timeline.clip(loop=False)
+    rates = [output.fps or clip.fps for output in timeline.outputs]
+    if frames is None:
+        return sum(map(clip.num_frames_at, rates))
+    return sum(max(1, round(len(frames) * rate / rates[0])) for rate in rates)
+
+
+def _key(job: Job, *, draft: bool, recipe: bool) -> str:
+    film, settings = job.film, settings_of(job.film, draft=draft)
+    digests = digests_of({*files_of(film), *parts_of(film)})
+    if recipe:
+        command = render_command(film, job.wanted, draft=draft)
+        settings = replace(settings, metadata=metadata_of(film, digests, command))
+    return film_key(film, job.wanted, settings, digests)
 
 
 def _num_bytes(film: Path) -> int:

@@ -34,11 +34,12 @@ def chunk_keys(
     latents = {name: digests[path] for name, path in latent_files(film.timeline).items()}
     networks = [digests[file] for file in film.engine.shelf.files]
     common = _texts(*_of_painting(film), *(digests[file] for file in film.home_files), *encoding)
+    footage, places = film.footage, film.view.places
 
     def key(frames: range) -> str:
-        # Frames are painted in whole cells, and their neighbours there may decide last bits.
-        painted = range(film.cell(frames.start).start, film.cell(frames.stop - 1).stop)
-        rows = film.schedule.rows(painted)
+        # Pictures are painted in whole cells, and their neighbours there may decide last bits.
+        first, last = (footage.cell(int(places[index])) for index in (frames[0], frames[-1]))
+        rows = footage.schedule.rows(range(first.start, last.stop))
         found = hashlib.sha256(_texts(common, frames.start, frames.stop))
         mixes = np.stack([row.mix for row in rows])
         for column in np.flatnonzero((mixes != 0).any(axis=(0, 1))).tolist():
@@ -46,6 +47,9 @@ def chunk_keys(
             found.update(mixes[..., column].tobytes())
         for row in rows:
             found.update(_of_row(row, latents))
+        for index in frames:
+            framing = film.schedule.frame.at(index)
+            found.update(_texts(int(places[index]) - first.start, *vars(framing).values()))
         return found.hexdigest()[:KEY_DIGITS]
 
     return key
@@ -78,14 +82,13 @@ def latent_files(timeline: Timeline) -> dict[str, Path]:
 
 
 def _of_row(row: Row, latents: Mapping[str, str]) -> bytes:
-    """All of a row but its mix, with the content of projected files and not their names."""
+    """What paints a row's picture but its mix; the content of projected files, not their names."""
     parts = [
         (latents[source] if isinstance(source, str) else source, weight)
         for source, weight in row.latents
     ]
     # Not the dataclasses themselves: they tell their names too, which takes as long as all else.
-    states = *vars(row.noise).values(), *vars(row.framing).values()
-    told = _texts(row.index, parts, row.space, row.labels, states)
+    told = _texts(parts, row.space, row.labels, *vars(row.noise).values())
     return told + row.psi.tobytes()
 
 

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from animix.checkpoints.load import load_network
 from animix.checkpoints.runs import find_run
 from animix.checkpoints.store import Store
-from animix.crew import Take, one_by_one, share_out
 from animix.engine.device import (
     choose_device,
     choose_gpus,
@@ -26,47 +22,45 @@ from animix.engine.device import (
     painting,
 )
 from animix.engine.make import Engine, make_engine
-from animix.engine.pixels import lay, lies_as_it_is, to_rgb8
+from animix.engine.pixels import to_rgb8
 from animix.engine.precision import choose_precision
 from animix.engine.shelf import Shelf
-from animix.engine.transfer import Transfer, new_stream
 from animix.errors import (
     LatentError,
     Mistake,
     NetworkError,
     OptionError,
-    RenderError,
     TimelineError,
 )
+from animix.footage import Footage, View
 from animix.latents import load_latent
 from animix.networks.blend import check_blendable, mapping_differences, with_mapping
 from animix.networks.extent import SQUARE, Extent, extent_of
 from animix.networks.facts import NetworkFacts
 from animix.networks.network import Network
-from animix.networks.step import step
 from animix.sampling import make_schedule
 from animix.schedule import Column, Row, Schedule
+from animix.timeline.keyframes import Clip
+from animix.timeline.output import Output
 from animix.timeline.timeline import Timeline
 from animix.video.soundtrack import Soundtrack, open_soundtrack
-
-LOOKAHEAD_FRAMES = 128
-"""So far ahead networks are looked for that come into use: four cells of the fast path."""
-
-BLOCK_BYTES = 128 << 20
-"""Frames that one of several GPUs paints in a row, so that it reads few snapshots."""
-BLOCKS_OF_EACH = 8
-"""At least so many, as long as there are cells: GPUs that end early have nothing to do."""
 
 
 @dataclass(frozen=True, eq=False)
 class Film:
-    """A timeline whose networks are open and whose schedule is known: any frame, in any order."""
+    """A timeline whose networks are open and whose schedule is known: any frame, in any order.
+
+    It is what one output shows of pictures that others may be made of as well.
+    """
 
     timeline: Timeline
-    schedule: Schedule
+    outputs: tuple[Output, ...]
+    """Those of the timeline that are made of the same pictures."""
+    views: tuple[View, ...]
+    """Of each output the frames on their canvas."""
+    painted: Schedule
+    """Of all pictures that they are made of."""
     engine: Engine
-    canvas_size: tuple[int, int]
-    """Width and height in pixels."""
     extent: Extent
     """How far the networks paint, for the canvas."""
     files: tuple[Path, ...]
@@ -80,23 +74,50 @@ class Film:
     soundtrack: Soundtrack | None = None
     more_engines: tuple[Engine, ...] = ()
     """Those of further GPUs, which paint the same frames as the first."""
+    number: int = 0
+    """Which of the outputs this film is for."""
+
+    @property
+    def output(self) -> Output:
+        """What it is written as."""
+        return self.outputs[self.number]
+
+    @property
+    def view(self) -> View:
+        """Its frames, on their canvas."""
+        return self.views[self.number]
+
+    @property
+    def schedule(self) -> Schedule:
+        """Of its frames."""
+        return self.view.schedule
+
+    @property
+    def canvas_size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        return self.view.canvas_size
 
     @property
     def devices(self) -> str:
         """The names of the devices that it is painted on."""
-        return ", ".join(str(engine.device) for engine in (self.engine, *self.more_engines))
+        return ", ".join(str(engine.device) for engine in self.footage.engines)
+
+    @property
+    def footage(self) -> Footage:
+        """The pictures that it is made of."""
+        return Footage(self.painted, (self.engine, *self.more_engines))
+
+    @property
+    def versions(self) -> tuple[Film, ...]:
+        """This film for each of its outputs."""
+        return tuple(replace(self, number=number) for number in range(len(self.outputs)))
 
     def canvas(self, index: int) -> Tensor:
         """The picture of a frame as it lies on the canvas: [3, H, W], nominally in [-1, 1]."""
-        cell = self.cell(index)
-        with painting(self.engine.device):
-            canvas = self._canvases(cell, range(index, index + 1))[0].clone()
-            finite = _finite(canvas[None])
-        _check_finite([index], finite)
-        return canvas
+        return self.footage.canvas(self.view, index)
 
     def yuv420(self, index: int) -> NDArray[np.uint8]:
-        """The bytes of a frame before encoding: planar BT.709 4:2:0, limited range."""
+        """The bytes of a frame before encoding, if the output is none else planar BT.709 4:2:0."""
         return next(self.frames(range(index, index + 1)))
 
     def rgb8(self, index: int) -> NDArray[np.uint8]:
@@ -111,115 +132,22 @@ class Film:
                 yield from cell
 
     def cells(self, *frames: range) -> Generator[NDArray[np.uint8], None, None]:
-        """The bytes of frames in order, those painted together as one array: [N, H · W · 3/2].
+        """The bytes of frames in order, those painted together as one array: [N, bytes of one].
 
         Of several ranges one comes after the other. Nobody writes over an array that is still in
         use.
         """
-        parts = [part for each in frames for part in self._parts(each)]
-        stop = max((each.stop for each in frames), default=0)
-        if not self.more_engines:
-            return self._cells(stop, one_by_one(iter(parts)))
-        engines = self.engine, *self.more_engines
-        frame_bytes = self.canvas_size[0] * self.canvas_size[1] * 3 // 2
-        most_bytes = BLOCK_BYTES // len(engines)
-        length = max(1, most_bytes // (frame_bytes * self.engine.batch_size))
-        length = max(1, min(length, len(parts) // (BLOCKS_OF_EACH * len(engines))))
-        blocks = [parts[first : first + length] for first in range(0, len(parts), length)]
-        alone = [replace(self, engine=engine, more_engines=()) for engine in engines]
-        workers = [partial(film._cells, stop) for film in alone[: len(blocks)]]
-        return share_out(blocks, workers)
-
-    def _parts(self, frames: range) -> list[range]:
-        """Frames by the cells that they are painted in."""
-        parts = []
-        start = frames.start
-        while start < frames.stop:
-            parts.append(range(start, min(self.cell(start).stop, frames.stop)))
-            start = parts[-1].stop
-        return parts
-
-    def _cells(self, stop: int, take: Take[range]) -> Generator[NDArray[np.uint8], None, None]:
-        """The bytes of each part of a cell that is taken; none is from ``stop`` on."""
-        on_cuda = self.engine.device.type == "cuda"
-        copies = new_stream(self.engine.device) if on_cuda else None
-        under_way: deque[tuple[range, Transfer, Transfer]] = deque()
-        # Two cells ahead a GPU always has work, and memory holds few.
-        num_ahead = 2 if on_cuda else 1
-        try:
-            while True:
-                if len(under_way) < num_ahead:
-                    wanted = take(not under_way)
-                    if wanted is not None:
-                        cell = self.cell(wanted.start)
-                        self.engine.shelf.expect(self._columns_from(cell, stop))
-                        under_way.append((wanted, *self._painted(cell, wanted, copies)))
-                        continue
-                if not under_way:
-                    return
-                wanted, pixels, finite = under_way.popleft()
-                _check_finite(wanted, finite.wait())
-                yield pixels.wait().numpy()
-        finally:
-            self.engine.shelf.expect(())
+        with contextlib.closing(self.footage.cells([(self.view, frames)])) as cells:
+            for (cell,) in cells:
+                yield cell
 
     def pictures(self, rows: Sequence[Row]) -> Tensor:
         """The pictures of any rows, such as seeds at a moment: [N, 3, h, w]; not on a canvas."""
-        with painting(self.engine.device):
-            pictures = self.engine.pictures(rows).clone()
-            finite = _finite(pictures)
-        _check_finite([row.index for row in rows], finite)
-        return pictures
+        return self.footage.pictures(rows)
 
     def cell(self, index: int) -> range:
         """The frames that are painted together with a frame, whichever of them are asked for."""
-        size = self.engine.batch_size
-        start = index // size * size
-        return range(start, min(start + size, self.schedule.num_frames))
-
-    def _columns_from(self, cell: range, stop: int) -> list[int]:
-        """The networks that a cell uses, then those that come after it, the soonest first."""
-        used = self.schedule.columns_in(cell)
-        ahead = range(cell.stop, max(cell.stop, min(cell.stop + LOOKAHEAD_FRAMES, stop)))
-        return list(dict.fromkeys([*used, *self.schedule.columns_in(ahead)]))
-
-    def _painted(
-        self, cell: range, wanted: range, copies: torch.cuda.Stream | None
-    ) -> tuple[Transfer, Transfer]:
-        """The bytes of a cell's wanted frames, and which of them have a picture at all."""
-        with painting(self.engine.device):
-            canvases = self._canvases(cell, wanted)
-            with step("4:2:0"):
-                finite = _finite(canvases)
-                pixels = self.engine.operations.yuv420(canvases, wanted)
-            return Transfer(pixels, copies), Transfer(finite, copies)
-
-    def _canvases(self, cell: range, wanted: range) -> Tensor:
-        """A cell's wanted pictures on their canvases, [N, 3, H, W], until the next cell's."""
-        rows = self.schedule.rows(cell)
-        chosen = slice(wanted.start - cell.start, wanted.stop - cell.start)
-        pictures, rows = self.engine.pictures(rows, chosen), rows[chosen]
-        if all(lies_as_it_is(pictures, self.canvas_size, row.framing) for row in rows):
-            return pictures
-        pairs = zip(pictures, rows, strict=True)
-        with step("framing"):
-            laid = [lay(picture, self.canvas_size, row.framing) for picture, row in pairs]
-            return torch.stack(laid)
-
-
-def _finite(pictures: Tensor) -> Tensor:
-    """Which of the pictures [N, …] have finite numbers only: [N]."""
-    # A sum is finite if all are, short of numbers that no picture has; one pass is enough.
-    return torch.isfinite(pictures.flatten(1).sum(dim=1))
-
-
-def _check_finite(frames: Iterable[int], finite: Tensor) -> None:
-    for index, well in zip(frames, finite.tolist(), strict=True):
-        if not well:
-            raise RenderError(
-                f"frame {index}: this mix makes no picture, its numbers overflow; bring alpha and "
-                "truncation nearer to 0..1"
-            )
+        return self.view.frames_in(self.footage.cell(int(self.view.places[index])))
 
 
 def open_film(
@@ -233,7 +161,9 @@ def open_film(
     store: Store | None = None,
     films_at_a_time: int = 1,
 ) -> Film:
-    """Find and open the networks of a timeline and make its schedule.
+    """Find and open the networks of a timeline and make its schedule, for its first output.
+
+    The film's ``versions`` are those for all outputs that are made of the same pictures.
 
     ``gpus`` are several to paint on, ``all`` or numbers such as ``0,1``. ``memory_bytes`` is what
     may be taken of a GPU's memory; None: nearly all of it. Films of a batch have networks from one
@@ -244,6 +174,11 @@ def open_film(
     suits the device) that can't be had. A ``draft`` is half as wide and high, and skip generators
     stop a block earlier for it.
     """
+    kind = _painted_for(timeline, timeline.output, draft=draft)
+    outputs = tuple(
+        output for output in timeline.outputs if _painted_for(timeline, output, draft=draft) == kind
+    )
+    extent, draft = kind
     if device is not None and gpus is not None:
         raise OptionError("--device and --gpus both say where to paint: give one of them")
     chosen = (choose_device(device),) if gpus is None else choose_gpus(gpus)
@@ -262,20 +197,17 @@ def open_film(
     mistakes: list[Mistake] = []
     projected = _open_latents(timeline, home.facts, mistakes)
     try:
-        schedule = make_schedule(timeline, home.facts, columns)
-        soundtrack = open_soundtrack(timeline.audio, schedule.clip)
+        painted = make_schedule(replace(timeline, outputs=outputs), home.facts, columns)
+        soundtrack = open_soundtrack(timeline.audio, painted.clip)
     except TimelineError as error:
         raise TimelineError([*mistakes, *error.mistakes]) from error
     if mistakes:
         raise TimelineError(mistakes)
 
-    width, height = timeline.size or (home.img_resolution, home.img_resolution)
-    extent = extent_of((width, height)) if timeline.frame.fit == "extend" else SQUARE
+    views = tuple(_view(timeline, output, painted, draft=draft) for output in outputs)
     stop_resolution = None
-    if draft:
-        width, height = (max(2, side // 4 * 2) for side in (width, height))
-        if home.facts.architecture == "skip" and home.img_resolution > 4:
-            stop_resolution = home.img_resolution // 2
+    if draft and home.facts.architecture == "skip" and home.img_resolution > 4:
+        stop_resolution = home.img_resolution // 2
     files = [runs[column.network][column.snapshot - 1] for column in columns]
     engines = []
     for each in chosen:
@@ -284,8 +216,8 @@ def open_film(
                 home,
                 Shelf(files, each, store),
                 projected,
-                schedule,
-                canvas_size=(width, height),
+                painted,
+                canvas_size=side_by_side([view.canvas_size for view in views]),
                 memory_bytes=memory_bytes,
                 stop_resolution=stop_resolution,
                 extent=extent,
@@ -295,9 +227,10 @@ def open_film(
     engine = engines[0]
     return Film(
         timeline=timeline,
-        schedule=schedule,
+        outputs=outputs,
+        views=views,
+        painted=painted,
         engine=engine,
-        canvas_size=(width, height),
         extent=extent,
         files=(
             timeline.path,
@@ -308,6 +241,7 @@ def open_film(
         notes=(
             *timeline.notes,
             *differences,
+            *_seam_notes(painted.clip, outputs),
             *_noise_notes(timeline, home),
             *engine.notes,
             *(soundtrack.notes if soundtrack else ()),
@@ -317,6 +251,87 @@ def open_film(
         soundtrack=soundtrack,
         more_engines=tuple(engines[1:]),
     )
+
+
+def open_films(
+    timeline: Timeline,
+    *,
+    device: str | None = None,
+    gpus: str | None = None,
+    precision: str | None = None,
+    memory_bytes: int | None = None,
+    draft: bool = False,
+    store: Store | None = None,
+    films_at_a_time: int = 1,
+) -> list[Film]:
+    """As ``open_film``, a film for each output, in their order.
+
+    Most are made of the same pictures, and share engines; only drafts, and canvases of other shapes
+    that networks paint to their borders, need others.
+    """
+    films: dict[int, Film] = {}
+    to_come = dict(enumerate(timeline.outputs))
+    while to_come:
+        film = open_film(
+            replace(timeline, outputs=tuple(to_come.values())),
+            device=device,
+            gpus=gpus,
+            precision=precision,
+            memory_bytes=memory_bytes,
+            draft=draft,
+            store=store,
+            films_at_a_time=films_at_a_time,
+        )
+        alike = [number for number, output in to_come.items() if output in film.outputs]
+        films |= zip(alike, film.versions, strict=True)
+        for number in alike:
+            del to_come[number]
+    return [films[number] for number in sorted(films)]
+
+
+def side_by_side(sizes: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    """A canvas with room for several, (width, height) each.
+
+    >>> side_by_side([(1080, 1920), (720, 720)])
+    (1800, 1920)
+    """
+    return sum(width for width, _ in sizes), max(height for _, height in sizes)
+
+
+def _painted_for(timeline: Timeline, output: Output, *, draft: bool) -> tuple[Extent, bool]:
+    """What networks paint for an output: how far beyond the square, and whether as a draft."""
+    is_draft = draft or output.is_draft
+    if (output.fit or timeline.frame.fit) != "extend":
+        return SQUARE, is_draft
+    # Only the canvas's shape counts, and the picture's own is square.
+    return extent_of(output.canvas_size(timeline.size or (512, 512))), is_draft
+
+
+def _view(timeline: Timeline, output: Output, painted: Schedule, *, draft: bool) -> View:
+    """The frames of an output on their canvas, of all that are painted."""
+    own_size = (painted.facts.img_resolution,) * 2
+    width, height = output.canvas_size(output.size or timeline.size or own_size)
+    if draft:
+        width, height = (max(2, side // 4 * 2) for side in (width, height))
+    rate = output.fps or painted.clip.fps
+    schedule = painted.film(rate, output.fit or timeline.frame.fit)
+    places = painted.instants.places(schedule.instants)
+    return View(schedule, places, (width, height), output.pixel_format)
+
+
+def _seam_notes(clip: Clip, outputs: Sequence[Output]) -> list[str]:
+    """Says where a loop is no whole number of an output's frames."""
+    length = clip.num_frames / clip.fps
+    notes = []
+    for rate in dict.fromkeys(output.fps or clip.fps for output in outputs):
+        off = clip.num_frames_at(rate) / rate - length
+        if clip.loop and off:
+            told = "longer" if off > 0 else "shorter"
+            notes.append(
+                f"at {float(rate):.4g} fps the loop of {float(length):.4g} s is"
+                f" {abs(float(off)) * 1000:.1f} ms {told}: it has no whole number of frames"
+            )
+    return notes
 
 
 def _noise_notes(timeline: Timeline, home: Network) -> list[str]:

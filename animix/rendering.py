@@ -3,32 +3,50 @@
 from __future__ import annotations
 
 import contextlib
-import os
+import math
 import time
 from collections import deque
-from collections.abc import Generator
-from dataclasses import replace
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache as cache_results
 from pathlib import Path
 
 from animix.chunks import chunk_keys, files_of
-from animix.film import Film, open_film
+from animix.delivery import check_outputs, check_places, film_path, settings_of
+from animix.errors import AnimixError, OptionError
+from animix.film import Film, open_films
 from animix.progress import Progress, Stages
+from animix.provenance import metadata_of, parts_of, render_command
 from animix.timeline.timeline import Timeline
-from animix.video.cache import Cache
+from animix.video.cache import Cache, digest_of
+from animix.video.ffmpeg import Encoder
 from animix.video.mp4 import is_sealed
 from animix.video.muxing import with_sound
 from animix.video.segments import (
     Segment,
+    SegmentEncoder,
     encoding_of,
+    is_cut,
     make_encoder,
     segment_frames,
     segments_of,
 )
 from animix.video.settings import EncoderSettings, Preset
+from animix.video.whole_clip import WholeClipEncoder
 
-RENDERS = Path("renders")
-"""Where results land, seen from the current folder, unless they are told where to go."""
+
+@dataclass(frozen=True)
+class Job:
+    """A film to render: where it goes, and which of its frames; None: all."""
+
+    film: Film
+    target: Path
+    frames: range | None = None
+
+    @property
+    def wanted(self) -> range:
+        """The numbers of its frames."""
+        return range(self.film.schedule.num_frames) if self.frames is None else self.frames
 
 
 def encode(
@@ -40,66 +58,166 @@ def encode(
     preset: Preset | None = None,
     fresh: bool = False,
     keep_cache: bool = False,
+    recipe: bool = True,
 ) -> Generator[Progress, None, None]:
-    """Render frames (None: all) into an mp4, yield after each cell; the file is whole or absent.
+    """Render frames (None: all) of one film, as ``encode_all`` does."""
+    job = Job(film, target, frames)
+    return encode_all(
+        [job],
+        draft=draft,
+        preset=preset,
+        fresh=fresh,
+        keep_cache=keep_cache,
+        recipe=recipe,
+    )
 
+
+def encode_all(
+    jobs: Sequence[Job],
+    *,
+    draft: bool = False,
+    preset: Preset | None = None,
+    fresh: bool = False,
+    keep_cache: bool = False,
+    recipe: bool = True,
+) -> Generator[Progress, None, None]:
+    """Render films as their outputs say, yield after each cell; each is whole or absent.
+
+    Films that are made of the same pictures are written side by side, and those painted once.
     Closing the iterator before its end leaves no file, and one that stood there before stays. Its
     finished chunks stay in a cache beside it, and the next time they are not rendered again, unless
     that is to be ``fresh``. When the film is whole they go, unless the next time is to have them.
+    TimelineError, before the first frame, for what an output's platform would refuse.
+    The films carry their recipes, unless those are to be left out.
     """
-    frames = frames if frames is not None else range(film.schedule.num_frames)
-    settings = settings_of(film, draft=draft)
-    if preset is not None:
-        settings = replace(settings, preset=preset)
+    for job in jobs:
+        check_outputs([job.film], frames=job.frames, draft=draft)
+    total = sum(len(job.wanted) for job in jobs)
+    done = done_before = 0
     started = time.monotonic()
     stages = Stages()
 
-    def progress(done: int) -> Progress:
+    def progress() -> Progress:
         seconds = time.monotonic() - started
-        return Progress(done, len(frames), seconds, dict(stages.seconds), done_before)
+        return Progress(done, total, seconds, dict(stages.seconds), done_before)
 
-    with Cache(target) as cache:
-        segments = _segments(film, frames, settings, cache, fresh=fresh)
-        missing = [segment.frames for segment in segments if not segment.is_whole]
-        done = done_before = len(frames) - sum(map(len, missing))
-        with (
-            with_sound(film.soundtrack, target, settings, frames) as silent,
-            contextlib.ExitStack() as ending,
-            make_encoder(silent, settings, segments) as encoder,
-        ):
+    for alike in _by_footage(jobs):
+        with contextlib.ExitStack() as unfinished:
+            writings: list[_Writing] = []
+            endings: list[contextlib.ExitStack] = []
+            for job in alike:
+                settings = settings_of(job.film, draft=draft)
+                if preset is not None:
+                    settings = replace(settings, preset=preset)
+                command = render_command(job.film, job.wanted, draft=draft) if recipe else None
+                writing = _writing(job, settings, command, fresh=fresh, keep_cache=keep_cache)
+                endings.append(unfinished.enter_context(contextlib.ExitStack()))
+                writings.append(endings[-1].enter_context(writing))
+            to_come = sum(len(frames) for each in writings for frames in each.missing)
+            before = sum(len(job.wanted) for job in alike) - to_come
+            done, done_before = done + before, done_before + before
+            cells = alike[0].film.footage.cells(
+                [(job.film.view, each.missing) for job, each in zip(alike, writings, strict=True)]
+            )
             # Closed at once when the render ends early: devices may be at work.
-            with contextlib.closing(film.cells(*missing)) as painted:
-                while done < len(frames):
+            with contextlib.closing(cells) as painted:
+                while to_come:
                     with stages.waiting_for("painting"):
                         cell = next(painted)
                     with stages.waiting_for("encoding"):
-                        encoder.write(cell)
-                    done += len(cell)
-                    if done < len(frames):
-                        yield progress(done)
-            # Until the film is whole it is ffmpeg that is waited for.
-            ending.enter_context(stages.waiting_for("encoding"))
-        cache.clear(but=[segment.path for segment in segments] if keep_cache else ())
-    # The last step is told when the film stands at its place.
-    yield progress(len(frames))
+                        for each, frames in zip(writings, cell, strict=True):
+                            if len(frames):
+                                each.encoder.write(frames)
+                    num_painted = sum(map(len, cell))
+                    done, to_come = done + num_painted, to_come - num_painted
+                    if done < total:
+                        yield progress()
+            # Until the films are whole it is ffmpeg that is waited for.
+            with stages.waiting_for("encoding"):
+                _end(endings)
+    # The last step is told when all films stand at their places.
+    yield progress()
 
 
-def settings_of(film: Film, *, draft: bool = False) -> EncoderSettings:
-    """What a film is encoded as."""
-    width, height = film.canvas_size
-    settings = EncoderSettings(width, height, film.schedule.fps, title=film.timeline.title)
-    return replace(settings, crf=28, preset="ultrafast") if draft else settings
+@dataclass(frozen=True)
+class _Writing:
+    """A film on its way into its file."""
+
+    encoder: Encoder | SegmentEncoder | WholeClipEncoder
+    missing: Sequence[range]
+    """The frames that it has yet to be given."""
+
+
+@contextlib.contextmanager
+def _writing(
+    job: Job, settings: EncoderSettings, command: str | None, *, fresh: bool, keep_cache: bool
+) -> Iterator[_Writing]:
+    """A film's file, whole when the block ends well, with its recipe if there is a ``command``."""
+    film, target, frames = job.film, job.target, job.wanted
+    store = Cache(target) if is_cut(settings) else contextlib.nullcontext()
+    with store as cache:
+        wanted = files_of(film) if command is None else parts_of(film)
+        digests = cache.digests(wanted) if cache else {}
+        if command is not None:
+            known = digests or {path: digest_of(path) for path in wanted}
+            settings = replace(settings, metadata=metadata_of(film, known, command))
+        segments = _segments(film, target, frames, settings, cache, digests, fresh=fresh)
+        with (
+            with_sound(film.soundtrack, target, settings, frames) as silent,
+            make_encoder(silent, _of_film_at(silent, target, settings), segments) as encoder,
+        ):
+            yield _Writing(encoder, [each.frames for each in segments if not each.is_whole])
+        if cache:
+            cache.clear(but=[segment.path for segment in segments] if keep_cache else ())
+
+
+def _of_film_at(path: Path, target: Path, settings: EncoderSettings) -> EncoderSettings:
+    """What a film at a path is encoded as: one that waits for its sound has no metadata yet."""
+    return settings if path == target else replace(settings, metadata=None)
+
+
+def _by_footage(jobs: Sequence[Job]) -> list[list[Job]]:
+    """Jobs by the pictures that their films are made of."""
+    found: dict[int, list[Job]] = {}
+    for job in jobs:
+        found.setdefault(id(job.film.engine), []).append(job)
+    return list(found.values())
+
+
+def _end(endings: Sequence[contextlib.ExitStack]) -> None:
+    """Finish films; one that fails does not cost the others, and its error is raised after them."""
+    errors = []
+    for ending in endings:
+        try:
+            ending.close()
+        except AnimixError as error:
+            errors.append(error)
+    if errors:
+        raise errors[0]
 
 
 def _segments(
-    film: Film, frames: range, settings: EncoderSettings, cache: Cache, *, fresh: bool
+    film: Film,
+    target: Path,
+    frames: range,
+    settings: EncoderSettings,
+    cache: Cache | None,
+    digests: Mapping[Path, str],
+    *,
+    fresh: bool,
 ) -> list[Segment]:
-    """The segments of frames, those that the cache has whole marked as such."""
-    key = chunk_keys(film, encoding_of(settings), cache.digests(files_of(film)))
+    """The segments of frames, those that the cache has whole marked as such.
+
+    What can't be joined is one segment, and nothing of it is kept.
+    """
+    if cache is None:
+        return [Segment(frames, lambda _: target)]
+    key = chunk_keys(film, encoding_of(settings), digests)
+    store = cache
 
     @cache_results
     def find(part: range) -> Path:
-        return cache.chunk(key(part))
+        return store.chunk(key(part))
 
     parts = segments_of(frames, segment_frames(settings))
     segments = [Segment(part, find) for part in parts]
@@ -109,6 +227,30 @@ def _segments(
         replace(segment, is_whole=is_sealed(segment.path, len(segment.frames)))
         for segment in segments
     ]
+
+
+def jobs_of(
+    films: Sequence[Film], frames: range | None = None, *, draft: bool = False
+) -> list[Job]:
+    """What is to be rendered of films of one timeline, each at its own place.
+
+    ``frames`` are the first film's; of the others it is those that are shown meanwhile.
+    """
+    jobs = []
+    for film in films:
+        own = None
+        if frames is not None:
+            ratio = film.schedule.fps / films[0].schedule.fps
+            start, stop = (math.ceil(number * ratio) for number in (frames.start, frames.stop))
+            own = range(start, min(stop, film.schedule.num_frames))
+            if not own:
+                raise OptionError(
+                    f"at {float(film.schedule.fps):.4g} fps no frame is shown during frames"
+                    f" {frames.start} to {frames.stop - 1}: name more frames"
+                )
+        target = film_path(film.timeline, own, draft=draft, output=film.output)
+        jobs.append(Job(film, target, own))
+    return jobs
 
 
 def render(
@@ -123,13 +265,16 @@ def render(
     draft: bool = False,
     fresh: bool = False,
     keep_cache: bool = False,
+    recipe: bool = True,
 ) -> Path:
-    """Render a timeline to an mp4 and return its path, by default under ``renders/``.
+    """Render a timeline as its output says, by default to an mp4, and return its path.
 
-    What an interrupted render of the same film has finished is not rendered again, unless it is to
-    be ``fresh``.
+    Of a timeline with several outputs ``output`` is the folder of their films, and the first one's
+    path is returned. What an interrupted render of the same film has finished is not rendered
+    again, unless it is to be ``fresh``.
     """
-    film = open_film(
+    check_places(timeline)
+    films = open_films(
         timeline,
         device=device,
         gpus=gpus,
@@ -137,20 +282,12 @@ def render(
         memory_bytes=memory_bytes,
         draft=draft,
     )
-    target = film_path(timeline, frames, draft=draft) if output is None else Path(output)
-    with contextlib.closing(
-        encode(film, target, frames=frames, draft=draft, fresh=fresh, keep_cache=keep_cache)
-    ) as steps:
+    jobs = jobs_of(films, frames, draft=draft)
+    if output is not None and len(jobs) == 1:
+        jobs = [replace(jobs[0], target=Path(output))]
+    elif output is not None:
+        jobs = [replace(job, target=Path(output) / job.target.name) for job in jobs]
+    steps = encode_all(jobs, draft=draft, fresh=fresh, keep_cache=keep_cache, recipe=recipe)
+    with contextlib.closing(steps):
         deque(steps, maxlen=0)
-    return target
-
-
-def film_path(timeline: Timeline, frames: range | None = None, *, draft: bool = False) -> Path:
-    """Where a film goes if nobody says: drafts and ranges of frames get names of their own."""
-    planned = timeline.output or RENDERS / f"{timeline.path.stem}.mp4"
-    name = planned.stem
-    if frames is not None:
-        name += f"-frames-{frames.start}-{frames.stop - 1}"
-    if draft:
-        name += "-draft"
-    return Path(os.path.normpath(planned.with_name(f"{name}.mp4")))
+    return jobs[0].target

@@ -13,6 +13,7 @@ from animix.networks.facts import NetworkFacts
 from animix.schedule import Column, FrameSamples, LayerSamples, Schedule
 from animix.timeline.arrays import Floats, Integers
 from animix.timeline.curves import Curve, resolve
+from animix.timeline.instants import Instants, even, union_of
 from animix.timeline.keyframes import Clip, Track
 from animix.timeline.seams import open_seams
 from animix.timeline.timeline import Bands, BlendLayer, Latents, Timeline
@@ -22,7 +23,7 @@ SLERP_FRAMES = 4096
 
 
 def make_schedule(timeline: Timeline, facts: NetworkFacts, columns: Sequence[Column]) -> Schedule:
-    """Join a timeline's curves with what its networks are like.
+    """Join a timeline's curves with what its networks are like, for the frames of all outputs.
 
     ``columns`` are the networks of the stack, each run's snapshots in order. Raises TimelineError
     with everything that the timeline asks of these networks and they can't do.
@@ -30,10 +31,13 @@ def make_schedule(timeline: Timeline, facts: NetworkFacts, columns: Sequence[Col
     bound = bind(timeline, facts, columns)
     mistakes = list(misfits(bound, facts))
     clip, loop_reason, seams = decide_loop(bound)
-    sampler = _Sampler(clip, [*mistakes, *seams])
+    rates = dict.fromkeys(output.fps or clip.fps for output in bound.outputs)
+    instants = union_of([even(clip.num_frames_at(rate), rate) for rate in rates])
+    sampler = _Sampler(clip, instants, [*mistakes, *seams])
     latents, frame = bound.latents, bound.frame
     schedule = Schedule(
         clip=clip,
+        instants=instants,
         loop_reason=loop_reason,
         facts=facts,
         columns=tuple(columns),
@@ -162,21 +166,22 @@ def _places(columns: Sequence[Column], network: str) -> tuple[int, ...]:
 class _Sampler:
     """Samples the tracks of one clip and collects the mistakes that come to light."""
 
-    def __init__(self, clip: Clip, mistakes: list[Mistake]) -> None:
+    def __init__(self, clip: Clip, instants: Instants, mistakes: list[Mistake]) -> None:
         self.clip = clip
+        self.instants = instants
         self.mistakes = mistakes
 
     def values(self, track: Track) -> Floats:
         """One value a frame, or one for all."""
         curve = self._curve(track)
-        return np.ones(1) if curve is None else curve.sample(self._frames(track), self.clip.fps)
+        return np.ones(1) if curve is None else curve.sample(self._when(track), self.instants.rate)
 
     def octaves(self, track: Track) -> Floats:
         """One log2 a frame, or one for all."""
         curve = self._curve(track)
         if curve is None:
             return np.full(1, 2.0)
-        return curve.sample_natural(self._frames(track), self.clip.fps)
+        return curve.sample_natural(self._when(track), self.instants.rate)
 
     def bands(self, bands: Bands, resolutions: Sequence[int]) -> tuple[Floats, ...]:
         """For each resolution the values of the track that rules it."""
@@ -190,7 +195,7 @@ class _Sampler:
         curve = self._curve(label)
         if curve is None:
             return None
-        way = curve.progress(self._frames(label), self.clip.fps)
+        way = curve.progress(self._when(label), self.instants.rate)
         starts, stops = _numbers(curve)
         eased = np.clip(_smooth(curve, way.before, way.share), 0, 1)
         return straight(starts[way.before], stops[way.after], eased)
@@ -201,7 +206,7 @@ class _Sampler:
         curve = self._curve(track)
         if curve is None:
             return straight(np.zeros(1, np.int64), np.zeros(1, np.int64), np.zeros(1))
-        way = curve.progress(self._frames(track), self.clip.fps)
+        way = curve.progress(self._when(track), self.instants.rate)
         starts, stops = _numbers(curve)
         if latents.space == "z":
             # A projected file in z is a mistake that is already noted; any z will do for it.
@@ -231,8 +236,9 @@ class _Sampler:
             self.mistakes.extend(error.mistakes)
             return None
 
-    def _frames(self, track: Track) -> range:
-        return range(1 if track.is_constant else self.clip.num_frames)
+    def _when(self, track: Track) -> Integers:
+        numbers = self.instants.numbers
+        return numbers[:1] if track.is_constant else numbers
 
 
 def _numbers(curve: Curve) -> tuple[Integers, Integers]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Literal, TextIO
 
@@ -16,10 +16,11 @@ from animix.latents import KeyPath
 from animix.mix import Overlay, share, stack
 from animix.networks.facts import NetworkFacts
 from animix.timeline.arrays import Floats
-from animix.timeline.framing import Framing
+from animix.timeline.framing import Fit, Framing
+from animix.timeline.instants import Instants, even
 from animix.timeline.keyframes import Clip
 from animix.timeline.misread import Misread
-from animix.timeline.timeline import Fit, Noise
+from animix.timeline.timeline import Noise
 from animix.timeline.times import parse_time
 
 
@@ -133,6 +134,8 @@ class Schedule:
     """One row a frame; made by ``animix.sampling.make_schedule``."""
 
     clip: Clip
+    instants: Instants
+    """When each frame is taken: those of one film, or of all films of a timeline."""
     loop_reason: str
     """One line that says why the clip loops or doesn't."""
     facts: NetworkFacts
@@ -152,12 +155,52 @@ class Schedule:
     @property
     def num_frames(self) -> int:
         """N."""
-        return self.clip.num_frames
+        return len(self.instants)
 
     @property
     def fps(self) -> Fraction:
-        """Frames a second."""
-        return self.clip.fps
+        """Frames a second; of several films at once the rate at which their instants count."""
+        return self.instants.rate
+
+    def film(self, fps: Fraction, fit: Fit) -> Schedule:
+        """The frames that one film shows of these, which are those of all films."""
+        instants = even(self.clip.num_frames_at(fps), fps)
+        if len(instants) == self.num_frames:
+            return replace(self, instants=instants, frame=replace(self.frame, fit=fit))
+        places = self.instants.places(instants)
+
+        def taken(samples: Floats) -> Floats:
+            return samples if len(samples) == 1 else samples[places]
+
+        def on_path(path: KeyPath) -> KeyPath:
+            alone = len(path.keys) == 1
+            return path if alone else KeyPath(path.keys[places], path.weights[places])
+
+        return replace(
+            self,
+            instants=instants,
+            layers=tuple(
+                replace(
+                    layer,
+                    position=taken(layer.position),
+                    swap_octaves=taken(layer.swap_octaves),
+                    width=taken(layer.width),
+                    alpha=_of_each(taken, layer.alpha),
+                )
+                for layer in self.layers
+            ),
+            path=on_path(self.path),
+            psi=_of_each(taken, self.psi),
+            classes=on_path(self.classes) if self.classes else None,
+            frame=replace(
+                self.frame,
+                fit=fit,
+                zoom=taken(self.frame.zoom),
+                pan_x=taken(self.frame.pan_x),
+                pan_y=taken(self.frame.pan_y),
+                rotate=taken(self.frame.rotate),
+            ),
+        )
 
     def mix(self, index: int, num_overlays: int | None = None) -> Floats:
         """The mix [L, K] of a frame, of the whole stack or of the base and its lowest overlays."""
@@ -191,7 +234,7 @@ class Schedule:
         return [self._row(*each) for each in zip(frames, each_mix, each_psi, strict=True)]
 
     def _row(self, index: int, mix: Floats, psi: Floats) -> Row:
-        time_seconds = index / self.fps
+        time_seconds = self.instants.seconds(index)
         return Row(
             index=index,
             time_seconds=time_seconds,
@@ -242,6 +285,12 @@ class Schedule:
         if self.clip.loop and seconds >= end:
             return 0
         return min(math.floor(seconds * self.fps), self.num_frames - 1)
+
+
+def _of_each(taken: Callable[[Floats], Floats], tracks: Sequence[Floats]) -> tuple[Floats, ...]:
+    """What is taken of several tracks, many of which are one and the same, and stay so."""
+    known = {id(samples): taken(samples) for samples in tracks}
+    return tuple(known[id(samples)] for samples in tracks)
 
 
 def noise_state(noise: Noise, time_seconds: Fraction) -> NoiseState:

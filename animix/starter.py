@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
-import os
 import re
 import shlex
 from collections import Counter
@@ -16,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from animix.checkpoints.load import load_network
-from animix.checkpoints.runs import find_run, snapshot_order
+from animix.checkpoints.runs import find_run, path_from, snapshot_order
 from animix.errors import BlendError, OptionError
 from animix.networks.blend import check_blendable
 from animix.networks.network import Network
@@ -194,7 +193,7 @@ def _ramp(keys: Mapping[int, object]) -> str:
 
 def _paths(run: Run, folder: Path) -> str:
     """A run as a timeline names it: a file, a glob if that finds just these, or a list."""
-    files = [_seen_from(file, folder) for file in run.files]
+    files = [path_from(folder, file) for file in run.files]
     if len(files) == 1:
         return json.dumps(files[0], ensure_ascii=False)
     glob = re.sub(r"\d+(?=\D*$)", "*", Path(files[0]).stem) + Path(files[0]).suffix
@@ -203,13 +202,6 @@ def _paths(run: Run, folder: Path) -> str:
     if found == [file.resolve() for file in run.files]:
         return json.dumps(pattern, ensure_ascii=False)
     return "[" + ", ".join(json.dumps(file, ensure_ascii=False) for file in files) + "]"
-
-
-def _seen_from(file: Path, folder: Path) -> str:
-    try:
-        return os.path.relpath(file.resolve(), folder.resolve())
-    except ValueError:  # another drive
-        return str(file.resolve())
 
 
 def _free_name(stem: str, taken: Collection[str]) -> str:

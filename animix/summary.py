@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from animix.delivery import film_path
 from animix.film import Film
 from animix.networks.blend import setting_differences
 from animix.networks.related import RELATED, correlation
@@ -24,6 +25,23 @@ class NetworkSummary:
     correlation: float | None
     """Median over layers of the weights' correlation with the base; None for the base itself."""
     related: bool
+
+
+@dataclass(frozen=True)
+class OutputSummary:
+    """A film that is written."""
+
+    file: str
+    codec: str
+    num_frames: int
+    fps: str
+    width: int
+    height: int
+
+    def line(self) -> str:
+        """It, for people."""
+        told = f"{self.num_frames} frames at {self.fps} fps, {self.width}×{self.height}"
+        return f"  {self.file}: {self.codec}, {told}"
 
 
 @dataclass(frozen=True)
@@ -46,6 +64,8 @@ class Summary:
     networks: tuple[NetworkSummary, ...]
     sound: str | None = None
     """What is heard when."""
+    outputs: tuple[OutputSummary, ...] = ()
+    """All that is written, the first one included."""
 
     def as_dict(self) -> dict[str, Any]:
         """Everything, for machines."""
@@ -73,11 +93,16 @@ class Summary:
             )
         if self.sound:
             told.append(f"  {self.sound}")
+        if len(self.outputs) > 1:
+            told += [output.line() for output in self.outputs]
         return told
 
 
-def summarize(film: Film) -> tuple[Summary, list[str]]:
-    """The summary of a film, and a warning for each network that will mix into garbage."""
+def summarize(film: Film, *others: Film) -> tuple[Summary, list[str]]:
+    """The summary of a film, and a warning for each network that will mix into garbage.
+
+    Of ``others``, those of the timeline's further outputs, it tells what is written.
+    """
     schedule, timeline = film.schedule, film.timeline
     last = {column.network: number for number, column in enumerate(schedule.columns)}
     base_name = timeline.blend[0].network
@@ -125,6 +150,19 @@ def summarize(film: Film) -> tuple[Summary, list[str]]:
             mapping=timeline.mapping,
             networks=tuple(networks),
             sound=film.soundtrack.told() if film.soundtrack else None,
+            outputs=tuple(_of_output(each) for each in (film, *others)),
         ),
         warnings,
+    )
+
+
+def _of_output(film: Film) -> OutputSummary:
+    width, height = film.canvas_size
+    return OutputSummary(
+        file=str(film_path(film.timeline, output=film.output)),
+        codec=film.output.codec,
+        num_frames=film.schedule.num_frames,
+        fps=str(film.schedule.fps),
+        width=width,
+        height=height,
     )

@@ -4,8 +4,9 @@ StyleGAN2 of configuration F with random weights, two networks, a mix for every 
 renderer paints alone, the encoder encodes alone what was painted before, and both render a film.
 ``.venv/bin/python benchmarks/pipeline.py``, on a machine with CUDA, prints a table and writes
 benchmarks/results/pipeline-cuda.json. ``--device cpu --sizes 64 --channel-base 2048`` tries it
-without. With ``--nvlabs`` (a checkout of NVlabs/stylegan3) its gen_video.py, which does not mix
-anything, makes an mp4 of each size too.
+without. With ``--nvlabs`` (a checkout of NVlabs/stylegan3) networks are those of its code, and its
+gen_video.py, which does not mix anything, makes an mp4 of each size too; animix then renders with
+the same preset and bitrate as well.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -28,15 +29,17 @@ from numpy.typing import NDArray
 from render import processor, random_network
 
 import animix
+from animix.delivery import settings_of
 from animix.film import Film, open_film
 from animix.rendering import encode
 from animix.timeline.reader import load_timeline
 from animix.video.segments import Segment, make_encoder, segment_frames, segments_of
-from animix.video.settings import EncoderSettings, Preset, num_cores
+from animix.video.settings import Preset, num_cores
 
 TIMELINE = """
 networks: {{one: one-{size}.safetensors, other: other-{size}.safetensors}}
 duration: {frames}f
+fps: 60
 latents: {{seeds: [1, 2, 3, 4, 5], every: 2s}}
 loop: false
 blend: {{swap: {{0s..end every 10s: none -> all linear}}}}
@@ -46,9 +49,11 @@ MOST_FRAMES = 30_000
 KEPT_BYTES = 1 << 30
 """Painted frames that the encoder is given over and over when it is alone."""
 PROBED_FRAMES = 96
+GEN_VIDEO: tuple[Preset, int] = "medium", 12_000_000
+"""What gen_video.py encodes with, at 60 frames a second."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Pipeline:
     """A film, and some of its frames painted."""
 
@@ -60,10 +65,16 @@ class Pipeline:
         """Frames a second of the renderer alone."""
         return rate(num_frames, lambda: deque(self.film.cells(range(num_frames)), maxlen=0))
 
+    def at(self, bitrate: int | None) -> Pipeline:
+        """The same with as many bits a second as there shall be; None: with constant quality."""
+        if bitrate is None:
+            return self
+        output = replace(self.film.output, crf=None, bitrate=bitrate)
+        return replace(self, film=replace(self.film, outputs=(output,)))
+
     def encode(self, num_frames: int, preset: Preset) -> float:
         """Frames a second of the encoder alone."""
-        width, height = self.film.canvas_size
-        settings = EncoderSettings(width, height, self.film.schedule.fps, preset=preset)
+        settings = replace(settings_of(self.film), preset=preset)
 
         def work() -> None:
             parts = segments_of(range(num_frames), segment_frames(settings))
@@ -97,11 +108,19 @@ def rate(num_frames: int, work: Callable[[], object]) -> float:
     return num_frames / (time.perf_counter() - started)
 
 
-def prepared(folder: Path, size: int, device: str | None, channel_base: int) -> Pipeline:
+def prepared(
+    folder: Path, size: int, device: str | None, channel_base: int, nvlabs: Path | None
+) -> Pipeline:
     """A film of a size whose kernels are compiled and whose graphs are captured."""
     for seed, name in enumerate(("one", "other")):
+        target = folder / f"{name}-{size}.safetensors"
+        if nvlabs is not None:
+            peers.save_for_animix(
+                peers.nvlabs_generator(nvlabs, img_resolution=size, seed=seed), target
+            )
+            continue
         random_network(
-            folder / f"{name}-{size}.safetensors",
+            target,
             img_resolution=size,
             channel_base=channel_base,
             channel_max=min(512, channel_base // 16),
@@ -125,8 +144,10 @@ def measured(
     pipeline: Pipeline, preset: Preset, seconds: float, repeats: int
 ) -> dict[str, float | str]:
     """The speeds of the halves and of the whole; medians of runs that take turns."""
-    probed = min(pipeline.paint(PROBED_FRAMES), pipeline.encode(PROBED_FRAMES, preset))
-    num_frames = min(max(int(seconds * probed), PROBED_FRAMES), MOST_FRAMES)
+    num_frames = PROBED_FRAMES
+    for wanted_seconds in (1, seconds):  # the speed of few frames is mostly that of a beginning
+        slower = min(pipeline.paint(num_frames), pipeline.encode(num_frames, preset))
+        num_frames = min(max(int(wanted_seconds * slower), PROBED_FRAMES), MOST_FRAMES)
     painting, encoding, both = [], [], []
     for _ in range(repeats):
         painting.append(pipeline.paint(num_frames))
@@ -151,8 +172,8 @@ def main() -> None:
     parser.add_argument("--device")
     parser.add_argument("--sizes", type=int, nargs="+", default=[256, 512, 1024])
     parser.add_argument("--presets", nargs="+", default=["ultrafast", "veryfast", "medium"])
-    parser.add_argument("--seconds", type=float, default=3, help="of the slower half, about")
-    parser.add_argument("--repeat", type=int, default=2)
+    parser.add_argument("--seconds", type=float, default=8, help="of the slower half, about")
+    parser.add_argument("--repeat", type=int, default=1)
     parser.add_argument("--channel-base", type=int, default=32768)
     parser.add_argument("--nvlabs", type=Path, help="a checkout of NVlabs/stylegan3")
     parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results")
@@ -161,11 +182,18 @@ def main() -> None:
     results: dict[str, dict[str, float | str]] = {}
     with tempfile.TemporaryDirectory() as name:
         for size in arguments.sizes:
-            pipeline = prepared(Path(name), size, arguments.device, arguments.channel_base)
+            pipeline = prepared(
+                Path(name), size, arguments.device, arguments.channel_base, arguments.nvlabs
+            )
             kind = pipeline.film.engine.device.type
-            for preset in arguments.presets:
-                case = f"{size} px, {preset}"
-                results[case] = measured(pipeline, preset, arguments.seconds, arguments.repeat)
+            codings: list[tuple[Preset, int | None]] = [(each, None) for each in arguments.presets]
+            if arguments.nvlabs:
+                codings.append(GEN_VIDEO)
+            for preset, bitrate in codings:
+                case = f"{size} px, {preset}" + (f", {bitrate // 10**6} Mbit/s" if bitrate else "")
+                results[case] = measured(
+                    pipeline.at(bitrate), preset, arguments.seconds, arguments.repeat
+                )
                 print(f"{case}: {results[case]}", flush=True)
             if arguments.nvlabs:
                 generator = peers.nvlabs_generator(arguments.nvlabs, img_resolution=size, seed=0)

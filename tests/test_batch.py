@@ -12,21 +12,31 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 import torch
 
 from animix import batch as batch_module
 from animix import whole_file
-from animix.batch import Advanced, Begun, Commission, Ended, Place, make_films, places_for
+from animix.batch import (
+    Advanced,
+    Begun,
+    Commission,
+    Ended,
+    Place,
+    expected_frames,
+    make_films,
+    places_for,
+)
 from animix.checkpoints import load, store
 from animix.checkpoints.store import Store
 from animix.cli import commands
 from animix.engine.precision import speeds_up_bfloat16
 from animix.errors import OptionError, RenderError
-from animix.film import open_film
+from animix.film import open_film, open_films
 from animix.profile import Profile
-from animix.rendering import encode
+from animix.rendering import Job, encode_all
 from animix.timeline.reader import load_timeline
 from animix.video.mp4 import count_frames
 from tests.sounds import noise, write_wav
@@ -245,9 +255,9 @@ def test_json_names_the_timeline_of_each_event(folder, run, jobs):
         assert own[-1]["event"] == "result"
         assert own[-1]["file"] == f"renders/{name[:-5]}.mp4"
     assert batch["event"] == "batch"
-    told = {row["timeline"]: (row["result"], row["exit_code"]) for row in batch["timelines"]}
+    told = {row["timeline"]: (row["result"], row["exit_code"]) for row in batch["films"]}
     assert told == {**dict.fromkeys(GOOD, ("rendered", 0)), "bad.yaml": ("failed", 2)}
-    assert batch["timelines"][0]["bytes"] == (folder / "renders/one.mp4").stat().st_size
+    assert batch["films"][0]["bytes"] == (folder / "renders/one.mp4").stat().st_size
 
 
 def test_notes_of_a_batch_name_their_timeline(folder, run):
@@ -391,11 +401,12 @@ def test_lines_stand_above_the_bar_or_go_elsewhere(folder, goes):
 def commission(name):
     timeline = load_timeline(f"{name}.yaml")
     target = timeline.path.parent / f"{name}.mp4"
-    return Commission(timeline, target, range(timeline.num_frames))
+    return Commission(timeline, (target,), timeline.num_frames)
 
 
 def open_one(wanted, place):
-    return open_film(wanted.timeline, device=place.device)
+    films = open_films(wanted.timeline, device=place.device)
+    return [Job(film, target) for film, target in zip(films, wanted.targets, strict=True)]
 
 
 def made(commissions, num_places=1, **options):
@@ -409,13 +420,14 @@ def test_events_tell_of_each_film_from_its_beginning_to_its_end(folder):
     assert kinds[0] == (0, Begun)
     assert (0, Advanced) in kinds and (2, Begun) in kinds
     ended = [event for event in events if isinstance(event, Ended)]
-    assert [(event.number, event.result) for event in ended] == [
+    assert [(event.number, *(film.result for film in event.made)) for event in ended] == [
         (0, "rendered"),
-        (1, "failed"),
+        (1,),
         (2, "rendered"),
     ]
-    again = list(made([commission("one")]))
-    assert [event.result for event in again] == ["up to date"]
+    assert str(ended[1].error) == "unread"
+    (again,) = made([commission("one")])
+    assert [film.result for film in again.made] == ["up to date"]
 
 
 @pytest.mark.parametrize("num_places", [1, 2])
@@ -449,12 +461,12 @@ def test_films_are_opened_one_after_the_other(folder, monkeypatch):
 
 def test_an_error_holds_no_film(folder, monkeypatch):
     def failing(*arguments, **options):
-        yield from encode(*arguments, **options)
+        yield from encode_all(*arguments, **options)
         raise RenderError("too late") from ValueError("for a reason")
 
-    monkeypatch.setattr(batch_module, "encode", failing)
+    monkeypatch.setattr(batch_module, "encode_all", failing)
     ended = list(made([commission("one")]))[-1]
-    assert (ended.result, str(ended.error)) == ("failed", "too late")
+    assert (ended.made, str(ended.error)) == ((), "too late")
     assert ended.error.__traceback__ is ended.error.__cause__ is ended.error.__context__ is None
 
 
@@ -510,9 +522,108 @@ def test_elsewhere_one_film_is_made_at_a_time(jobs, num_places):
     assert places == (Place("cpu", films_at_a_time=num_places),) * num_places
 
 
-def test_a_commission_is_what_it_says(folder):
+# Several outputs of a timeline.
+
+OUTPUTS = "output: [{file: NAME.mp4}, {file: NAME.gif, fps: 20}]\n"
+
+
+@pytest.fixture
+def outputs(folder):
+    """The folder, in which two timelines have two outputs each."""
+    for seed, name in enumerate(("one", "two")):
+        text = REEL.replace("SEED", str(seed)) + OUTPUTS.replace("NAME", f"renders/{name}")
+        (folder / f"{name}.yaml").write_text(text)
+    return folder
+
+
+def lines_of(out):
+    """The table: timeline, result and the rest of each line."""
+    lines = out.splitlines()
+    start = next(n for n, line in enumerate(lines) if line.startswith("timeline  "))
+    return [tuple(re.split(r"  +", line, maxsplit=2)[:2]) for line in lines[start + 1 :]]
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_films_of_several_outputs_are_those_of_renders_one_by_one(outputs, run, jobs):
+    for name in ("one.yaml", "two.yaml"):
+        assert run(name, "--quiet")[0] == 0
+    alone = {path.name: path.read_bytes() for path in (outputs / "renders").glob("[!.]*")}
+    code, out, _ = run("one.yaml", "two.yaml", "--jobs", jobs)
+    assert code == 0
+    expected = [("one.yaml",) * 2, ("two.yaml",) * 2]
+    assert lines_of(out) == [(name, "rendered") for pair in expected for name in pair]
+    found = {path.name: path.read_bytes() for path in (outputs / "renders").glob("[!.]*")}
+    assert found == alone
+    assert set(found) == {"one.mp4", "one.gif", "two.mp4", "two.gif"}
+    again = lines_of(run("one.yaml", "two.yaml")[1])
+    assert again == [(name, "up to date") for pair in expected for name in pair]
+
+
+def test_of_several_outputs_only_what_is_missing_is_made(outputs, run):
+    assert run("one.yaml", "two.yaml", "--quiet")[0] == 0
+    renders = outputs / "renders"
+    before = {path.name: path.read_bytes() for path in renders.glob("[!.]*")}
+    (renders / "one.gif").unlink()
+    code, out, _ = run("one.yaml", "two.yaml", "--json")
+    assert code == 0
+    *events, batch = [json.loads(line) for line in out.splitlines()]
+    told = {Path(row["file"]).name: row["result"] for row in batch["films"]}
+    assert told == {
+        "one.mp4": "up to date",
+        "one.gif": "rendered",
+        "two.mp4": "up to date",
+        "two.gif": "up to date",
+    }
+    results = {Path(event["file"]).name: event for event in events if event["event"] == "result"}
+    assert results["one.gif"]["frames"] == 40
+    assert results["one.mp4"]["up_to_date"]
+    assert {path.name: path.read_bytes() for path in renders.glob("[!.]*")} == before
+
+
+def test_outputs_of_two_timelines_never_write_the_same_film(outputs, run):
+    text = REEL.replace("SEED", "7") + "output: [{file: renders/one.gif}, {file: x.mp4}]\n"
+    (outputs / "two.yaml").write_text(text)
+    code, out, err = run("one.yaml", "two.yaml", "three.yaml")
+    assert code == 2
+    assert re.search("error: two.yaml: would replace .*/renders/one.gif, which one.yaml is", err)
+    expected = [("one.yaml", "rendered")] * 2 + [("two.yaml", "failed"), ("three.yaml", "rendered")]
+    assert lines_of(out) == expected
+    assert not (outputs / "x.mp4").exists()
+
+
+@pytest.mark.parametrize("files", [["one.yaml"], ["one.yaml", "two.yaml"]])
+def test_outputs_of_one_name_are_not_put_into_one_folder(outputs, run, files):
+    text = REEL.replace("SEED", "7") + "output: [{file: a/x.mp4}, {file: b/x.mp4}]\n"
+    (outputs / "one.yaml").write_text(text)
+    code, _, err = run(*files, "--output", "folder")
+    assert code == 2
+    assert "two outputs would be one file of folder/x.mp4, folder/x.mp4" in err
+    assert not (outputs / "folder/x.mp4").exists()
+
+
+def test_a_range_of_frames_is_of_the_first_output(outputs, run):
+    code, out, _ = run("one.yaml", "two.yaml", "--frames", "4..9")
+    assert code == 0
+    assert [line[1] for line in lines_of(out)] == ["rendered"] * 4
+    assert count_frames(outputs / "renders/one-frames-4-9.mp4") == 6
+    assert (outputs / "renders/one-frames-8-19.gif").exists()
+    assert [line[1] for line in lines_of(run("one.yaml", "two.yaml", "--frames", "4..9")[1])] == [
+        "up to date"
+    ] * 4
+
+
+def test_a_film_with_its_recipe_is_another_film(folder, run):
+    assert run("one.yaml", "two.yaml", "--quiet")[0] == 0
+    code, out, _ = run("one.yaml", "two.yaml", "--no-recipe")
+    assert (code, set(results_of(out).values())) == (0, {"rendered"})
+    bare = films_in(folder)
+    code, out, _ = run("one.yaml", "two.yaml", "--no-recipe")
+    assert (code, set(results_of(out).values())) == (0, {"up to date"})
+    assert run("one.yaml", "two.yaml", "--quiet")[0] == 0
+    assert all(len(film) > len(bare[name]) for name, film in films_in(folder).items())
+
+
+def test_frames_are_expected_before_films_are_open(outputs):
     timeline = load_timeline("one.yaml")
-    wanted = Commission(timeline, folder / "a.mp4", range(3, 5))
-    events = list(make_films([wanted], open_one, (Place("cpu"),)))
-    assert events[-1].num_bytes == (folder / "a.mp4").stat().st_size
-    assert count_frames(folder / "a.mp4") == 2
+    assert expected_frames(timeline) == 20 + 40
+    assert expected_frames(timeline, range(4, 10)) == 6 + 12

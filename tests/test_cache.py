@@ -83,8 +83,13 @@ def test_a_film_behind_a_link_has_its_chunks_where_it_is(tmp_path):
 
 def test_files_are_read_again_when_they_may_have_changed(tmp_path, monkeypatch):
     reads = []
-    digest = cache_module._digest
-    monkeypatch.setattr(cache_module, "_digest", lambda path: (reads.append(path), digest(path))[1])
+    digest = cache_module.digest_of
+
+    def counted(path):
+        reads.append(path)
+        return digest(path)
+
+    monkeypatch.setattr(cache_module, "digest_of", counted)
     old, new = tmp_path / "old", tmp_path / "new"
     for file in (old, new):
         file.write_bytes(b"a network")

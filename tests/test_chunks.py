@@ -18,7 +18,8 @@ import pytest
 from animix import chunks, rendering
 from animix.chunks import chunk_keys, files_of
 from animix.errors import EncodeError, OptionError
-from animix.film import Film, open_film
+from animix.film import open_film
+from animix.footage import Footage
 from animix.progress import Progress
 from animix.rendering import encode
 from animix.timeline.reader import load_timeline
@@ -62,13 +63,13 @@ def folder(tmp_path):
 def painted(monkeypatch):
     """Chunks of 16 frames, and the numbers of the frames that are painted."""
     numbers: list[int] = []
-    cells = Film.cells
+    cells = Footage.cells
 
-    def counted(self, *frames):
-        numbers.extend(number for part in frames for number in part)
-        return cells(self, *frames)
+    def counted(self, wanted):
+        numbers.extend(number for _, parts in wanted for part in parts for number in part)
+        return cells(self, wanted)
 
-    monkeypatch.setattr(Film, "cells", counted)
+    monkeypatch.setattr(Footage, "cells", counted)
     monkeypatch.setattr(rendering, "segment_frames", lambda settings: 16)
     return numbers
 
@@ -156,16 +157,16 @@ def digests(film):
 def test_an_error_while_painting_keeps_finished_chunks(folder, painted, monkeypatch, error):
     film, target = open_reel(folder), folder / "reel.mp4"
     whole, _ = render(film, folder / "whole.mp4")
-    paint = type(film)._canvases
+    paint = Footage._pictures
 
-    def failing(self, cell, wanted):
+    def failing(self, engine, cell, wanted):
         if wanted.start >= 48:
             time.sleep(0.3)
             raise error
-        return paint(self, cell, wanted)
+        return paint(self, engine, cell, wanted)
 
     with monkeypatch.context() as patch:
-        patch.setattr(type(film), "_canvases", failing)
+        patch.setattr(Footage, "_pictures", failing)
         with pytest.raises(error):
             list(encode(film, target))
     num_whole = len(chunks_of(target))

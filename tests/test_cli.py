@@ -141,6 +141,87 @@ def test_options_change_what_is_rendered(folder, run, options, name, frames):
     assert count_frames(folder / "renders" / name) == frames
 
 
+OUTPUTS = {
+    "a film for a platform": ("{preset: square, size: 32x32}", "reel-square.mp4", "30 frames, 1 s"),
+    "a GIF": ("reel.gif", None, "10 frames, 1 s, 16×16"),
+    "pictures": ("png", "reel", "10 frames, 1 s, 16×16"),
+}
+
+
+@pytest.mark.parametrize(("output", "name", "words"), OUTPUTS.values(), ids=OUTPUTS)
+def test_outputs_of_all_kinds_are_rendered(folder, run, output, name, words):
+    code, out, _ = run("render", "reel.yaml", "--set", f"output={output}", "--device", "cpu")
+    assert code == 0
+    assert words in out
+    assert (folder / "renders" / name if name else folder / "reel.gif").exists()
+    code, out, _ = run("render", "reel.yaml", "--set", f"output={output}", "--output", "folder/")
+    assert code == (0 if name == "reel" else 2)
+
+
+def test_check_and_render_refuse_what_a_platform_would_refuse(folder, run):
+    for command in ("check", "render"):
+        code, out, err = run(command, "reel.yaml", "--set", "output=reels")
+        assert (code, out) == (2, "")
+        assert "--set output:1:1  reels: the length is 1 s, Instagram Reels takes from 3 to" in err
+        assert "write duration: 3s, or choose another preset (Meta" in err
+    assert not (folder / "renders").exists()
+
+
+def test_a_gif_that_is_too_large_is_told(folder, run, monkeypatch):
+    monkeypatch.setattr("animix.delivery.size_warning", lambda film, target: "it is too large")
+    _, _, err = run("render", "reel.yaml", "--set", "output={preset: gif, size: 16x16}")
+    assert "note: it is too large" in err
+
+
+BOTH = "output=[{file: a.mp4, size: 32x32}, {preset: gif, size: 16x16, fps: 20}]"
+
+
+def test_several_outputs_are_told_one_by_one(run, folder):
+    code, out, _ = run("render", "reel.yaml", "--set", BOTH, "-o", "films")
+    assert (code, re.findall(r"^films/(\S+)  (\d+) frames, 1 s, (\S+);", out, re.MULTILINE)) == (
+        0,
+        [("a.mp4", "10", "32×32"), ("reel.gif", "20", "16×16")],
+    )
+    assert count_frames(folder / "films" / "a.mp4") == 10
+    _, out, _ = run("render", "reel.yaml", "--set", BOTH, "-o", "films", "--json")
+    events = [json.loads(line) for line in out.splitlines()]
+    made = [(event["file"], event["frames"]) for event in events if event["event"] == "result"]
+    assert made == [("films/a.mp4", 10), ("films/reel.gif", 20)]
+
+
+@pytest.mark.usefixtures("folder")
+def test_several_outputs_need_a_folder(run):
+    code, _, err = run("render", "reel.yaml", "--set", BOTH, "-o", "reel.mp4")
+    assert (code, "--output reel.mp4: for several films, name a folder" in err) == (2, True)
+    code, _, err = run("render", "reel.yaml", "--set", "output=[draft, draft]")
+    assert (code, "a second output would be written to renders/reel-draft.mp4" in err) == (2, True)
+
+
+@pytest.mark.usefixtures("folder")
+def test_check_tells_all_outputs(run):
+    code, out, _ = run("check", "reel.yaml", "--set", BOTH)
+    assert code == 0
+    assert "reel.gif: gif, 20 frames at 20 fps, 16×16" in out
+    assert "a.mp4: h264, 10 frames at 10 fps, 32×32" in out
+    told, *_ = run("check", "reel.yaml", "--set", BOTH, "--json")[1].splitlines()
+    assert [each["codec"] for each in json.loads(told)["outputs"]] == ["h264", "gif"]
+    assert ": h264" not in run("check", "reel.yaml")[1]
+
+
+def test_presets_are_listed_with_their_sources(run):
+    code, out, err = run("presets")
+    assert (code, err) == (0, "")
+    assert re.search(r"^reels +Instagram Reels +mp4 h264 +1080x1920 +30 +17 +24 Mbps$", out, re.M)
+    assert "seconds  from 3 to 900 s" in out
+    assert "Meta, Instagram Platform, IG User Media reference" in out
+    code, out, _ = run("presets", "--json")
+    found = {event["preset"]: event for event in map(json.loads, out.splitlines())}
+    assert found["gif"]["numbers"]["fps"]["value"] == "20"
+    assert found["gif"]["limits"][0]["high"] == 350
+    assert all(number["date"] for each in found.values() for number in each["numbers"].values())
+    assert run("presets", "--quiet") == (0, "", "")
+
+
 @pytest.mark.parametrize(
     "options",
     [

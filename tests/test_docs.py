@@ -97,6 +97,27 @@ def test_the_figures_of_others_are_those_of_the_same_benchmark():
         assert f"| {case} | {' | '.join(f'{fps:g}' for fps in figures)} |" in page
 
 
+def test_the_figures_of_errors_memory_and_starts_are_those_of_their_benchmarks():
+    page = (ROOT / "docs/performance.md").read_text(encoding="utf-8")
+
+    def results(name):
+        report = json.loads((ROOT / f"benchmarks/results/{name}-cuda.json").read_text())
+        return report["results"]
+
+    for size, found in results("error").items():
+        figures = f"{found['animix']:.2e} | {found['nvlabs']:.2e} | {found['ratio']} times"
+        assert f"| {size} | {figures} |" in page
+    for case, found in results("memory").items():
+        columns = ("allowed_gb", "frames_of_a_cell", "planned_gb", "device_gb")
+        figures = " | ".join(str(found[column]) for column in columns)
+        name = case.removeprefix("1024 px, ").split(", 960 frames")[0]
+        assert f"| {name} | {figures} | {found['frames_per_second']:,} |" in page
+        assert found["device_gb"] <= found["allowed_gb"]
+    starts = results("start")
+    for case, words in (("cold", "with an empty"), ("warm", "with a full one")):
+        assert f"{starts[f'1024 px, {case}']['first_frame_seconds']} s {words}" in page
+
+
 def test_the_figures_of_several_gpus_are_those_of_their_benchmark():
     report = json.loads((ROOT / "benchmarks/results/gpus-cuda.json").read_text())
     page = (ROOT / "docs/performance.md").read_text(encoding="utf-8")

@@ -14,7 +14,7 @@ from animix.engine.make import why_plain
 from animix.engine.memory import bytes_needed
 from animix.engine.plain import PlainEngine
 from animix.engine.plan import BATCH_SIZES, MAX_SLOTS, Plan, make_plan, place_columns
-from animix.engine.stack import folded
+from animix.engine.stack import Stack, folded, parts_of
 from animix.errors import OptionError
 from animix.film import open_film
 from animix.networks.extent import SQUARE, Extent
@@ -193,6 +193,34 @@ def test_any_extent_is_the_plain_engine_s(tmp_path_factory, rows, columns, stop)
 def test_half_precision_is_within_half_a_percent(tmp_path):
     write_networks(tmp_path, channels=16)
     assert_same_pictures(*both(tmp_path, BLENDS["a sweep"], dtype=torch.float16), tolerance=5e-3)
+
+
+def test_weights_of_low_resolutions_are_kept_in_two_parts(tmp_path):
+    write_networks(tmp_path)
+    home = load_network(tmp_path / "faces.safetensors")
+    stack = Stack(home, 2, torch.device("cpu"), torch.float16)
+    stack.put(1, home)
+    conv = next(conv for conv in stack.convolutions if conv.name == "b8.conv1")
+    weight = home.tensors["synthesis.b8.conv1.weight"] * (9 * conv.in_channels) ** -0.5
+    of_networks = stack.concatenated["b8.conv1"].float()  # [O, 3, 3, parts × networks, I]
+    rounded, both = of_networks[..., 1, :], of_networks[..., 1::2, :].sum(3)
+    expected = weight.permute(0, 2, 3, 1)
+    assert (rounded - expected).norm() > 1e-4 * expected.norm()
+    assert (both - expected).norm() < 1e-5 * expected.norm()
+    assert not of_networks[..., 0::2, :].any()
+
+
+def test_a_rounded_kernel_keeps_the_sum_of_its_taps():
+    weight = 0.02 * torch.randn(8, 3, 3, 5, generator=torch.Generator().manual_seed(1))
+    (rounded,) = parts_of(weight, 1, torch.float16)
+    lost = (rounded.float() - weight).abs()
+    assert 0 < lost.max() <= 2**-14  # one step: a tap rounds what came to it too
+    sums = (rounded.float() - weight).sum((1, 2)).abs()
+    naive = (weight.half().float() - weight).sum((1, 2)).abs()
+    assert sums.max() <= 2**-15 + 1e-9
+    assert sums.mean() < naive.mean() / 2
+    (exact,) = parts_of(weight, 1, torch.float32)
+    assert torch.equal(exact, weight)
 
 
 def test_what_lies_in_a_slot_from_before_leaves_no_trace(tmp_path):

@@ -12,12 +12,14 @@ import torch
 
 import animix
 from animix import progress, rendering
+from animix.delivery import film_path
 from animix.engine.device import painting
 from animix.engine.noise import noise_circle
 from animix.errors import EncodeError, OptionError, RenderError, TimelineError
 from animix.film import open_film
+from animix.footage import Footage
 from animix.networks.blend import with_mapping
-from animix.rendering import encode, film_path
+from animix.rendering import encode
 from animix.summary import summarize
 from animix.timeline.reader import load_timeline
 from animix.video import muxing
@@ -430,7 +432,7 @@ def test_an_interrupted_render_keeps_the_film_that_was_there(folder, monkeypatch
     def interrupted(self, *_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(type(film), "_canvases", interrupted)
+    monkeypatch.setattr(Footage, "_pictures", interrupted)
     with pytest.raises(KeyboardInterrupt):
         list(encode(film, target))
     assert target.read_bytes() == b"an earlier film"

@@ -7,8 +7,7 @@ from typing import get_args
 import pytest
 
 from animix.errors import OptionError
-from animix.timeline.framing import Framing
-from animix.timeline.timeline import Fit
+from animix.timeline.framing import Fit, Framing
 
 
 @pytest.mark.parametrize("fit", get_args(Fit))

@@ -96,3 +96,15 @@ def test_a_segment_of_another_encoding_is_refused(tmp_path: Path):
     ):
         joint.append(first)
         joint.append(other)
+
+
+@pytest.mark.parametrize("counts", [[9], [9, 1, 2], [2, 30]])
+def test_a_film_without_an_edit_list_starts_at_0_when_joined_too(tmp_path: Path, counts: list[int]):
+    settings = replace(SMALL, gop_frames=15, edit_list=False)
+    path = tmp_path / "film.mp4"
+    with Joint(path, settings, num_frames=sum(counts), num_segments=len(counts)) as joint:
+        for number, count in enumerate(counts):
+            joint.append(segment(tmp_path / f"{number}.mp4", count, settings))
+    assert "edts" not in dict(mp4.boxes(mp4.box(path, "moov trak")))
+    track = read_track(path, settings)
+    assert (track.delay, sorted(track.shown)) == (0, list(range(sum(counts))))

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from animix.engine import pixels
-from animix.engine.pixels import lay, to_rgb8, to_yuv420
+from animix.engine.pixels import lay, to_bytes, to_rgb8, to_yuv420, to_yuv422p10
+from animix.timeline.formats import frame_bytes
 from animix.timeline.framing import Framing
 
 ROOT = Path(__file__).parents[1]
@@ -304,6 +305,70 @@ def test_an_odd_canvas_has_no_420(size):
     height, width = size
     with pytest.raises(ValueError, match=f"canvas is {width}x{height}: 4:2:0 needs an even"):
         to_yuv420(torch.zeros(3, height, width), 0)
+
+
+def planes10(yuv: torch.Tensor, height: int, width: int) -> list[torch.Tensor]:
+    levels = torch.from_numpy(yuv.numpy().view("<i2").copy())
+    luma, blue, red = levels.split([height * width, height * width // 2, height * width // 2])
+    return [luma.view(height, width), *(each.view(height, width // 2) for each in (blue, red))]
+
+
+@pytest.mark.parametrize(("rgb", "yuv"), COLOURS.values(), ids=COLOURS)
+def test_colours_have_four_times_their_levels_in_10_bits(rgb, yuv):
+    made = planes10(to_yuv422p10(flat(*rgb), frame_index=7), 128, 128)
+    means = [float(plane.double().mean()) for plane in made]
+    assert means == pytest.approx([4 * level for level in yuv], abs=2.04)
+    for plane, mean in zip(made, means, strict=True):
+        assert plane.min() >= math.floor(mean) and plane.max() <= math.ceil(mean)
+
+
+def test_whole_levels_of_10_bits_stay_as_they_are():
+    for level in range(64, 941, 7):
+        grey = (level - 64) / 876 * 2 - 1
+        luma, blue, red = planes10(to_yuv422p10(flat(grey, grey, grey, 64), 3), 64, 64)
+        assert luma.eq(level).all() and blue.eq(512).all() and red.eq(512).all()
+
+
+def test_chroma_of_422_has_every_row_and_the_even_columns():
+    canvas = torch.full((3, 8, 4096), -1.0)
+    canvas[0, 5] = 1
+    _, _, red = planes10(to_yuv422p10(canvas, 0), 8, 4096)
+    expected = [512 + 448 * (place == 5) for place in range(8)]
+    assert red.double().mean(1).tolist() == pytest.approx(expected, abs=0.2)
+    _, _, red = planes10(to_yuv422p10(canvas.transpose(1, 2).contiguous(), 0), 4096, 8)
+    shares = {2: 1 / 4, 3: 1 / 4}  # of column 5, midway between two
+    expected = [512 + 448 * shares.get(place, 0) for place in range(4)]
+    assert red.double().mean(0).tolist() == pytest.approx(expected, abs=0.2)
+
+
+def test_ten_bits_are_dithered_by_frame():
+    canvas = random_picture(64, 64)
+    first = to_yuv422p10(canvas, 5)
+    assert not torch.equal(first, to_yuv422p10(canvas, 6))
+    assert torch.equal(first, to_yuv422p10(canvas, 5))
+    luma, _, _ = planes10(to_yuv422p10(flat(0.2341, 0.2341, 0.2341), 5), 128, 128)
+    assert float(luma.double().mean()) == pytest.approx(64 + 876 * 1.2341 / 2, abs=0.01)
+
+
+def test_an_odd_width_has_no_422():
+    with pytest.raises(ValueError, match="canvas is 63x64: 4:2:2 needs an even width"):
+        to_yuv422p10(torch.zeros(3, 64, 63), 0)
+
+
+@pytest.mark.parametrize(
+    ("pixel_format", "alone"),
+    [
+        ("yuv420p", to_yuv420),
+        ("yuv422p10", to_yuv422p10),
+        ("rgb24", lambda canvas, index: to_rgb8(canvas, index).flatten()),
+    ],
+)
+def test_the_frames_of_an_output_are_those_of_its_pixel_format(pixel_format, alone):
+    canvases = torch.stack([random_picture(16, 8), random_picture(16, 8).flip(1)])
+    made = to_bytes(canvases, range(3, 5), pixel_format)
+    assert made.shape == (2, frame_bytes(pixel_format, 8, 16))
+    for frame, canvas, index in zip(made, canvases, range(3, 5), strict=True):
+        assert torch.equal(frame, alone(canvas, index))
 
 
 # -- Dither ----------------------------------------------------------------------------------------

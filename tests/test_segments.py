@@ -25,6 +25,7 @@ from animix.video.segments import (
     num_encoders,
     segment_frames,
     segments_of,
+    threads_of_each,
 )
 from animix.video.settings import EncoderSettings
 from tests import mp4
@@ -173,21 +174,27 @@ def test_segments_are_whole_cells_at_absolute_places(preset, fps):
 
 
 @pytest.mark.parametrize(
-    ("preset", "num_cores", "expected"),
+    ("preset", "side", "num_cores", "expected"),
     [
-        ("ultrafast", 16, 4),
-        ("superfast", 8, 2),
-        ("ultrafast", 4, 1),
-        ("ultrafast", 64, 8),
-        ("veryfast", 16, 1),
-        ("medium", 64, 1),
+        ("ultrafast", 1024, 16, 4),
+        ("superfast", 1024, 8, 2),
+        ("ultrafast", 1024, 4, 1),
+        ("ultrafast", 1024, 64, 8),
+        ("veryfast", 1024, 16, 1),
+        ("medium", 1024, 64, 1),
+        ("medium", 512, 16, 4),
+        ("medium", 512, 4, 1),
+        ("medium", 514, 16, 1),
     ],
 )
 def test_several_encoders_work_where_one_does_not_fill_the_cores(
-    monkeypatch, preset, num_cores, expected
+    monkeypatch, preset, side, num_cores, expected
 ):
-    monkeypatch.setattr(segments_module, "num_cores", lambda: num_cores)
-    assert num_encoders(replace(SMALL, preset=preset)) == expected
+    for module in (segments_module, settings_module):
+        monkeypatch.setattr(module, "num_cores", lambda: num_cores)
+    settings = EncoderSettings(side, side, Fraction(30), preset=preset)
+    assert num_encoders(settings) == expected
+    assert threads_of_each(settings) * expected <= num_cores * 3 // 2
 
 
 # -- What is refused, and ends before the end ------------------------------------------------------

@@ -21,7 +21,7 @@ SIGHUP. A batch ends with the highest of its items' codes; warnings are 0. Optio
 that a command does not know are told in words, with `--json` as well.
 
 `render` with several timelines is a batch. Each of its `--json` lines has the `timeline` that it is
-about, and the last one, `batch`, lists all of them: `result` is `rendered`, `up to date`, `failed`,
+about, and the last one, `batch`, lists all `films`: `result` is `rendered`, `up to date`, `failed`,
 `interrupted` or `not begun`. After Ctrl-C the table is told all the same, and the same command goes
 on.
 """

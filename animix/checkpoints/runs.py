@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fnmatch
+import os
 import re
 from pathlib import Path
 
@@ -16,6 +17,14 @@ def snapshot_order(path: Path) -> tuple[str | int, ...]:
     """
     parts = re.split(r"(\d+)", path.name)
     return tuple(int(part) if part.isdecimal() else part for part in parts)
+
+
+def path_from(folder: Path, file: Path) -> str:
+    """How a timeline in a folder names a file."""
+    try:
+        return os.path.relpath(file.resolve(), folder.resolve())
+    except ValueError:  # another drive
+        return str(file.resolve())
 
 
 def find_run(pattern: str, folder: Path) -> list[Path]:

@@ -18,6 +18,8 @@ from animix.whole_file import whole_file
 if TYPE_CHECKING:
     from PIL import Image
 
+    from animix.video.metadata import Metadata
+
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
@@ -42,6 +44,9 @@ Precision = Annotated[
 Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Replace a value: --set blend.swap=64"),
+]
+NoRecipe = Annotated[
+    bool, typer.Option("--no-recipe", help="Leave out of the file how it was made.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Report as JSON, one object a line.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Report errors only.")]
@@ -109,7 +114,10 @@ class _Tried(Exception):
     """Ends the trial of a place."""
 
 
-def save_png(image: Image.Image, target: Path) -> None:
-    """Write a picture as a PNG."""
+def save_png(image: Image.Image, target: Path, metadata: Metadata | None = None) -> None:
+    """Write a picture as a PNG, with what it says of how it was made, if anything."""
+    from animix.video.metadata import write_metadata
+
     with whole_file(target) as part:
         image.save(part, format="PNG")
+        write_metadata(part, "png", metadata)

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,7 @@ from animix.tables import count, short_path, shown, size_text, table
 if TYPE_CHECKING:
     from animix.batch import Advanced, Begun, Commission, Ended, Event, Place
     from animix.checkpoints.store import Store
-    from animix.film import Film
+    from animix.rendering import Job
 
 # Whatever needs torch is imported inside the functions, so that `animix --help` answers at once.
 
@@ -33,7 +34,7 @@ LONGEST_ERROR = 80
 
 @dataclass
 class Outcome:
-    """What is known so far of one of the films."""
+    """What is known so far of one of the films, or of a timeline that has none yet."""
 
     timeline: str
     result: str = "not begun"
@@ -61,20 +62,21 @@ class Outcome:
 def render_batch(
     files: Sequence[Path],
     read_one: Callable[[Path], Commission],
-    open_one: Callable[[Commission, Place, Store], Film],
+    open_one: Callable[[Commission, Place, Store], Sequence[Job]],
     report: Report,
     *,
     jobs: int | None = None,
     device: str | None = None,
     gpus: str | None = None,
+    draft: bool = False,
     fresh: bool = False,
     keep_cache: bool = False,
+    recipe: bool = True,
     with_profile: bool = False,
 ) -> None:
     """Render several timelines, tell what has become of them, and exit with the highest code."""
     files = list(dict.fromkeys(files))
-    outcomes = [Outcome(str(file)) for file in files]
-    telling = Telling(outcomes, report, with_profile=with_profile)
+    telling = Telling(files, report, with_profile=with_profile)
     is_interrupted = False
     try:
         import_torch()
@@ -91,8 +93,10 @@ def render_batch(
             commissions,
             lambda commission, place: open_one(commission, place, store),
             places,
+            draft=draft,
             fresh=fresh,
             keep_cache=keep_cache,
+            recipe=recipe,
         )
         # Closed at once when interrupted, so that ffmpeg ends and half a film goes.
         with closing(films):
@@ -108,7 +112,7 @@ def render_batch(
         is_interrupted = True
         report.interrupted()
     telling.table()
-    code = 130 if is_interrupted else max(outcome.exit_code for outcome in outcomes)
+    code = 130 if is_interrupted else max(outcome.exit_code for outcome in telling.outcomes)
     if code:
         raise typer.Exit(code)
 
@@ -122,10 +126,10 @@ def _read(
     for file in files:
         try:
             commission = read_one(file)
-            target = commission.target
-            first = targets.setdefault(os.path.realpath(target), file)
-            if first != file:
-                raise OptionError(f"would replace {target}, which {first} is rendered to")
+            for target in commission.targets:
+                if (first := targets.get(os.path.realpath(target))) is not None:
+                    raise OptionError(f"would replace {target}, which {first} is rendered to")
+            targets |= dict.fromkeys(map(os.path.realpath, commission.targets), file)
             commissions.append(commission)
         except AnimixError as error:
             commissions.append(error)
@@ -138,22 +142,27 @@ class Telling:
     """Tells of films as they begin and end, and keeps what has become of each for the table."""
 
     def __init__(
-        self, outcomes: Sequence[Outcome], report: Report, *, with_profile: bool = False
+        self, files: Sequence[Path], report: Report, *, with_profile: bool = False
     ) -> None:
-        self.outcomes = outcomes
+        self._timelines = [str(file) for file in files]
+        self._outcomes = [[Outcome(timeline)] for timeline in self._timelines]
         self._report = report
         self._with_profile = with_profile
         self._begun: dict[int, Begun] = {}
         self._steps: dict[int, Progress] = {}
         self._started = 0.0
 
+    @property
+    def outcomes(self) -> list[Outcome]:
+        """What is known of each film, those of a timeline together."""
+        return list(chain.from_iterable(self._outcomes))
+
     def expect(self, commissions: Sequence[Commission | AnimixError]) -> None:
         """Learn what is to be made; from now on time counts."""
         self._started = time.monotonic()
         for number, commission in enumerate(commissions):
             if not isinstance(commission, AnimixError):
-                self.outcomes[number].file = str(commission.target)
-                self._steps[number] = Progress(0, len(commission.frames), 0.0)
+                self._steps[number] = Progress(0, commission.num_frames, 0.0)
 
     def one_by_one(self, events: Iterator[Event]) -> None:
         """Tell of films of which one comes after the other."""
@@ -176,7 +185,7 @@ class Telling:
         cells = [outcome.cells() for outcome in self.outcomes]
         self._report.batch(
             "\n".join(table(header, cells, "<<>>><")),
-            timelines=[asdict(outcome) for outcome in self.outcomes],
+            films=[asdict(outcome) for outcome in self.outcomes],
         )
 
     def _next(self, events: Iterator[Event]) -> bool:
@@ -213,46 +222,68 @@ class Telling:
             yield event.progress
 
     def _advance(self, event: Begun | Advanced) -> str:
-        """Take note of how far a film is, and give its timeline's name."""
+        """Take note of how far films are, and give their timeline's name."""
         from animix.batch import Begun
 
         number, step = event.number, event.progress
-        outcome = self.outcomes[number]
         if isinstance(event, Begun):
-            self._begun[number] = event
-            outcome.result = "interrupted"  # until it is known better
-            with self._report.about(outcome.timeline):
-                for note in event.film.notes:
-                    self._report.note(note)
-                if step.done_before:
-                    total = count(step.total, "frame")
-                    self._report.note(f"{step.done_before} of {total} were rendered before")
+            self._begin(event)
         self._steps[number] = step
-        return outcome.timeline
+        return self._timelines[number]
+
+    def _begin(self, event: Begun) -> None:
+        from animix.delivery import notes_of
+
+        timeline, step = self._timelines[event.number], event.progress
+        self._begun[event.number] = event
+        self._outcomes[event.number] = [
+            # What is rendered is interrupted until it is known better.
+            Outcome(
+                timeline, "interrupted" if job else "up to date", str(job.target) if job else ""
+            )
+            for job in event.jobs
+        ]
+        with self._report.about(timeline):
+            for note in notes_of([job.film for job in event.jobs if job]):
+                self._report.note(note)
+            if step.done_before:
+                total = count(step.total, "frame")
+                self._report.note(f"{step.done_before} of {total} were rendered before")
 
     def _end(self, event: Ended) -> None:
-        outcome = self.outcomes[event.number]
-        outcome.result, outcome.seconds = event.result, round(event.seconds, 3)
+        timeline = self._timelines[event.number]
         step = self._steps.pop(event.number, None)
         begun = self._begun.pop(event.number, None)
-        with self._report.about(outcome.timeline):
+        with self._report.about(timeline):
             if event.error is not None:
-                outcome.error = _in_one_line(event.error)
-                outcome.exit_code = event.error.exit_code
-                self._report.error(outcome.timeline, event.error)
+                for outcome in self._outcomes[event.number]:
+                    if outcome.result != "up to date":
+                        outcome.result, outcome.seconds = "failed", round(event.seconds, 3)
+                        outcome.error = _in_one_line(event.error)
+                        outcome.exit_code = event.error.exit_code
+                self._report.error(timeline, event.error)
                 return
-            outcome.bytes = event.num_bytes
+            self._outcomes[event.number] = outcomes = [
+                Outcome(timeline, made.result, str(made.target), bytes=made.num_bytes)
+                for made in event.made
+            ]
+            jobs = [None] * len(outcomes) if begun is None else begun.jobs
+            alone = len([job for job in jobs if job]) == 1
+            for outcome, job in zip(outcomes, jobs, strict=True):
+                if job is None or step is None:
+                    text = f"{outcome.file}  up to date"
+                    self._report.result(text, file=outcome.file, up_to_date=True)
+                    continue
+                outcome.seconds = round(event.seconds, 3)
+                outcome.per_second = round(step.per_second, 3)
+                tell_film(self._report, job, step, alone=alone)
             if begun is None or step is None:
-                self._report.result(
-                    f"{outcome.file}  up to date", file=outcome.file, up_to_date=True
-                )
                 return
             self._steps[event.number] = step
-            outcome.per_second = round(step.per_second, 3)
-            tell_film(self._report, Path(outcome.file), begun.film, step)
+            first = next(job for job in begun.jobs if job)
             if self._with_profile:
                 stages = {"opening": begun.opening_seconds, **step.stage_seconds}
-                tell_profile(self._report, begun.film, begun.frames, stages)
+                tell_profile(self._report, first, stages)
 
     def _of_all(self) -> Progress:
         """How far all films are that are rendered, as far as is known."""

@@ -9,6 +9,7 @@ import sys
 import time
 from collections import deque
 from contextlib import closing
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -21,6 +22,7 @@ from animix.cli.app import (
     Device,
     Gpus,
     Memory,
+    NoRecipe,
     Output,
     Precision,
     Quiet,
@@ -31,9 +33,10 @@ from animix.cli.app import (
     save_png,
 )
 from animix.cli.arguments import (
-    film_target,
+    film_targets,
     parse_frames,
     parse_memory,
+    parse_range,
     parse_seeds,
     parse_settings,
     with_suffix,
@@ -42,6 +45,7 @@ from animix.cli.batch_command import render_batch
 from animix.cli.cache_command import cache
 from animix.cli.film_telling import tell_film, tell_profile
 from animix.cli.network_commands import NETWORK_COMMANDS
+from animix.cli.preset_commands import presets
 from animix.cli.report import choose_report
 from animix.errors import OptionError
 from animix.tables import count
@@ -51,7 +55,7 @@ from animix.whole_file import whole_file
 if TYPE_CHECKING:
     from animix.batch import Commission, Place
     from animix.checkpoints.store import Store
-    from animix.film import Film
+    from animix.rendering import Job
 
 # Whatever needs torch is imported inside the commands, so that `animix --help` answers at once.
 
@@ -99,34 +103,38 @@ def render(
         bool,
         typer.Option("--keep-cache", help="Keep the chunks: after an edit only others are made."),
     ] = False,
+    no_recipe: NoRecipe = False,
     settings: Settings = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Render timelines to mp4 files, by default into renders/.
+    """Render timelines to films, mp4 files unless they say otherwise, by default into renders/.
 
     A draft or a range of frames gets a file name of its own. What was interrupted goes on with the
-    same command. With several files --output names a folder, a bad file doesn't stop the others,
-    films that are there and would not change are left as they are, and a table ends it.
+    same command. With several files or outputs --output names a folder. With several files a bad
+    one doesn't stop the others, films that are there and would not change are left as they are, and
+    a table ends it.
     """
     report = choose_report(as_json=as_json, quiet=quiet)
     is_batch = len(files) > 1
 
     def read_one(file: Path) -> Commission:
-        from animix.batch import Commission
-        from animix.rendering import film_path
+        from animix.batch import Commission, expected_frames
+        from animix.delivery import check_places, film_path
         from animix.timeline.reader import load_timeline
 
         timeline = load_timeline(file, parse_settings(settings))
-        chosen = None if frames is None else parse_frames(frames, timeline.num_frames)
-        planned = film_path(timeline, chosen, draft=draft)
-        target = film_target(output, planned, batch=is_batch)
-        return Commission(timeline, target, chosen or range(timeline.num_frames), draft)
+        check_places(timeline)
+        planned = [film_path(timeline, draft=draft, output=each) for each in timeline.outputs]
+        targets = film_targets(output, planned, batch=is_batch)
+        wanted = None if frames is None else parse_range(frames, timeline.num_frames)
+        return Commission(timeline, tuple(targets), expected_frames(timeline, wanted))
 
-    def open_one(commission: Commission, place: Place, store: Store | None = None) -> Film:
-        from animix.film import open_film
+    def open_one(commission: Commission, place: Place, store: Store | None = None) -> list[Job]:
+        from animix.film import open_films
+        from animix.rendering import jobs_of
 
-        film = open_film(
+        films = open_films(
             commission.timeline,
             device=place.device,
             gpus=place.gpus,
@@ -136,32 +144,43 @@ def render(
             store=store,
             films_at_a_time=place.films_at_a_time,
         )
-        keep_inputs(commission.target, film.files)
-        return film
+        num_frames = films[0].schedule.num_frames
+        chosen = None if frames is None else parse_frames(frames, num_frames)
+        jobs = jobs_of(films, chosen, draft=draft)
+        targets = film_targets(output, [job.target for job in jobs], batch=is_batch)
+        for target in targets:
+            keep_inputs(target, films[0].files)
+        return [replace(job, target=each) for job, each in zip(jobs, targets, strict=True)]
 
     def render_one(file: Path) -> None:
         from animix.batch import Place
-        from animix.rendering import encode
+        from animix.delivery import notes_of
+        from animix.rendering import encode_all
 
         started = time.monotonic()
-        commission = read_one(file)
-        film = open_one(commission, Place(device, gpus))
+        films = open_one(read_one(file), Place(device, gpus))
         opening = time.monotonic() - started
-        target, chosen = commission.target, commission.frames
-        for note in film.notes:
+        for note in notes_of([job.film for job in films]):
             report.note(note)
         # Closed at once when interrupted, so that ffmpeg ends and its half a film goes.
         with closing(
-            encode(film, target, frames=chosen, draft=draft, fresh=fresh, keep_cache=keep_cache)
+            encode_all(
+                films,
+                draft=draft,
+                fresh=fresh,
+                keep_cache=keep_cache,
+                recipe=not no_recipe,
+            )
         ) as steps:
             begun = next(steps)
             if begun.done_before:
                 total = count(begun.total, "frame")
                 report.note(f"{begun.done_before} of {total} were rendered before")
             last = deque(report.follow(file.name, chain([begun], steps)), maxlen=1)[0]
-        tell_film(report, target, film, last)
+        for job in films:
+            tell_film(report, job, last, alone=len(films) == 1)
         if with_profile:
-            tell_profile(report, film, chosen, {"opening": opening, **last.stage_seconds})
+            tell_profile(report, films[0], {"opening": opening, **last.stage_seconds})
 
     if is_batch:
         render_batch(
@@ -172,8 +191,10 @@ def render(
             jobs=jobs,
             device=device,
             gpus=gpus,
+            draft=draft,
             fresh=fresh,
             keep_cache=keep_cache,
+            recipe=not no_recipe,
             with_profile=with_profile,
         )
     else:
@@ -188,6 +209,7 @@ def still(
     device: Device = None,
     memory: Memory = None,
     precision: Precision = None,
+    no_recipe: NoRecipe = False,
     settings: Settings = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -198,8 +220,9 @@ def still(
     def write_still(file: Path) -> None:
         from PIL import Image
 
+        from animix.delivery import RENDERS
         from animix.film import open_film
-        from animix.rendering import RENDERS
+        from animix.provenance import still_metadata
         from animix.timeline.reader import load_timeline
 
         target = with_suffix(output, ".png") if output else None
@@ -212,7 +235,8 @@ def still(
         )
         index = film.schedule.frame_at(at)
         target = target or RENDERS / f"{file.stem}-frame-{index}.png"
-        save_png(Image.fromarray(film.rgb8(index)), target)
+        metadata = None if no_recipe else still_metadata(film, index)
+        save_png(Image.fromarray(film.rgb8(index)), target, metadata)
         report.result(
             f"{target}  frame {index}, {float(index / film.schedule.fps):.3f} s",
             file=str(target),
@@ -236,23 +260,27 @@ def check(
     report = choose_report(as_json=as_json, quiet=quiet)
 
     def check_one(file: Path) -> None:
-        from animix.film import open_film
+        from animix.delivery import check_outputs, check_places, notes_of
+        from animix.film import open_films
         from animix.schedule import write_csv
         from animix.summary import summarize
         from animix.timeline.reader import load_timeline
 
         if csv and len(files) > 1:
             raise OptionError("--csv writes one schedule: give one timeline")
-        film = open_film(load_timeline(file, parse_settings(settings)), device="cpu")
-        summary, warnings = summarize(film)
+        timeline = load_timeline(file, parse_settings(settings))
+        check_places(timeline)
+        films = open_films(timeline, device="cpu")
+        check_outputs(films)
+        summary, warnings = summarize(*films)
         report.result("\n".join(summary.lines()), **summary.as_dict())
-        for note in (*film.notes, *warnings):
+        for note in (*notes_of(films), *warnings):
             report.note(note)
         if csv:
-            keep_inputs(csv, film.files)
+            keep_inputs(csv, films[0].files)
             with whole_file(csv) as part, part.open("w", newline="", encoding="utf-8") as stream:
-                write_csv(film.schedule, stream)
-            rows = film.schedule.num_frames
+                write_csv(films[0].schedule, stream)
+            rows = films[0].schedule.num_frames
             report.result(f"{csv}  {count(rows, 'row')}", file=str(csv), rows=rows)
 
     each(files, check_one, report)
@@ -288,7 +316,7 @@ def seeds(
     report = choose_report(as_json=as_json, quiet=quiet)
 
     def draw(file: Path) -> None:
-        from animix.rendering import RENDERS
+        from animix.delivery import RENDERS
         from animix.sheets import SeedSheet, by_closeness, seed_painter
 
         target = with_suffix(output, ".png") if output else RENDERS / f"{file.stem}-seeds.png"
@@ -308,24 +336,44 @@ def seeds(
 @app.command()
 def new(
     networks: Annotated[
-        list[Path],
+        list[Path] | None,
         typer.Argument(metavar="NETWORK", readable=False, help="Checkpoints, snapshots included."),
-    ],
+    ] = None,
+    source: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            metavar="FILM",
+            readable=False,
+            help="Write back the timeline that a film or a still of animix's carries.",
+        ),
+    ] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")] = Path(
         "timeline.yaml"
     ),
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write a commented timeline for networks, ready to render."""
+    """Write a commented timeline for networks, ready to render.
+
+    With --from it is the one in a film: networks are looked for beside it, by name and content.
+    """
     report = choose_report(as_json=as_json, quiet=quiet)
 
     def write(output: Path) -> None:
+        from animix.restoration import restore
         from animix.starter import write_starter
 
-        for note in write_starter(networks, output):
+        if source is not None:
+            restored = restore(source, output, networks or ())
+            notes, command = restored.notes, restored.command
+        elif networks:
+            notes = tuple(write_starter(networks, output))
+            command = shlex.join(["animix", "render", str(output)])
+        else:
+            raise OptionError("name networks, or a film with --from")
+        for note in notes:
             report.note(note)
-        command = shlex.join(["animix", "render", str(output)])
         report.result(f"{output}  try: {command}", file=str(output))
 
     each([output], write, report)
@@ -356,6 +404,7 @@ def render_demo(
     )
 
 
+app.command()(presets)
 app.command()(cache)
 for network_command in NETWORK_COMMANDS:
     app.command()(network_command)

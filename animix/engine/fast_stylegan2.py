@@ -16,7 +16,7 @@ from torch.nn.functional import conv2d, conv_transpose2d
 
 from animix.engine.finish import UNCLAMPED, Finish
 from animix.engine.operations import Operations
-from animix.engine.stack import Convolution, Stack
+from animix.engine.stack import Convolution, Stack, parts_of
 from animix.engine.styles import Styles, mixing_shares, prepare
 from animix.networks.continuation import CONTINUED_RESOLUTION, repeated, sides
 from animix.networks.extent import SQUARE, Extent
@@ -60,7 +60,7 @@ def paint(
 
 
 def mixed_weights(stack: Stack, shares: Tensor, operations: Operations) -> Weights:
-    """The weights of each frame; of all networks where they go side by side into a convolution.
+    """The weights of each frame; of all networks where their inputs stand side by side.
 
     ``shares`` [rows, B, K] are those of ``mixing_shares``.
     """
@@ -81,8 +81,9 @@ def shared_weights(stack: Stack, mix: Tensor, operations: Operations) -> Weights
         if conv.first_block is None:
             equation = "kiyxo,k->iyxo" if conv.kind == "up" else "oyxki,k->oyxi"
             whole = stack.concatenated[conv.name].float()
-            mixed = torch.einsum(equation, whole, shares[n, 0])
-            weights[conv.name] = mixed.to(stack.dtype)[None]
+            mixed = torch.einsum(equation, whole, shares[n, 0].repeat(conv.parts))
+            parts = parts_of(mixed, conv.parts, stack.dtype)
+            weights[conv.name] = torch.cat(parts, dim=0 if conv.kind == "up" else 3)[None]
     return weights
 
 
@@ -113,8 +114,9 @@ def synthesize(
     last = len(stack.convolutions)
     const = styles.const[0]
     x = (const * styles.style[0, :, : const.shape[1], None, None]).permute(0, 2, 3, 1)
-    if _takes_copies(stack.convolutions[0], weights):
-        x = (x[..., None, :] * styles.shares[0][:, None, None, :, None]).flatten(3)
+    copies = _input_copies(stack.convolutions[0], weights, styles.shares[0])
+    if copies is not None:
+        x = (x[..., None, :] * copies[:, None, None, :, None]).flatten(3)
     batch = Batch(
         styles=styles,
         weights=weights,
@@ -218,9 +220,8 @@ def _run(
                 folded=conv.kind == "folded",
             )
             if following is not None:
-                copies = _takes_copies(following, weights)
-                shares = styles.shares[n + 1] if copies else None
-                finish = replace(finish, next_style=styles.style[n + 1], next_shares=shares)
+                copies = _input_copies(following, weights, styles.shares[n + 1])
+                finish = replace(finish, next_style=styles.style[n + 1], next_shares=copies)
             if conv.kind == "up":
                 x = operations.blur_epilogue(y, finish)
                 continue
@@ -273,6 +274,15 @@ def convolved(conv: Convolution, x: Tensor, weight: Tensor) -> Tensor:
     return y.permute(0, 2, 3, 1).contiguous()
 
 
-def _takes_copies(conv: Convolution, weights: Weights) -> bool:
-    """Whether a convolution takes the networks' inputs side by side."""
-    return weights[conv.name][0].numel() > conv.num_weights
+def _input_copies(conv: Convolution, weights: Weights, shares: Tensor) -> Tensor | None:
+    """What the copies of a convolution's inputs are multiplied by: [B, copies].
+
+    There are as many as its weight has parts; where networks go into it side by side, so many of
+    each, times their shares [B, K]. None: it takes its inputs as they are.
+    """
+    num_copies = weights[conv.name][0].numel() // conv.num_weights
+    if num_copies == 1:
+        return None
+    if num_copies == conv.parts:  # the networks are mixed already
+        return shares.new_ones(len(shares), num_copies)
+    return shares.repeat(1, conv.parts)

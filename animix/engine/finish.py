@@ -25,7 +25,7 @@ class Finish:
     folded: bool = False
     """Whether the result comes as four phases, [B, H/2, W/2, 4·C]."""
     next_style: Tensor | None = None  # [B, C]; None: no convolution follows
-    next_shares: Tensor | None = None  # [B, K]: the next input has a copy for each network
+    next_shares: Tensor | None = None  # [B, N]: the next input has N copies, each multiplied
     rgb_weight: Tensor | None = None  # [B, 3, C]
     rgb_bias: Tensor | None = None  # [B, 3]
     rgb_clamp: float = UNCLAMPED

@@ -78,6 +78,11 @@ def epilogue(
     return out, raw
 
 
+UNROLLED_ROWS = {32: 8, 64: 8, 128: 8}
+"""By channels: rows of the blur that the compiler unrolls. With many channels, where little time
+goes, it would take most of a cold start for them."""
+
+
 def blur_epilogue(t: Tensor, finish: Finish) -> Tensor:
     """As ``Operations.blur_epilogue`` promises."""
     batch, height, width, channels = t.shape
@@ -85,16 +90,15 @@ def blur_epilogue(t: Tensor, finish: Finish) -> Tensor:
     assert finish.next_style is not None
     out = t.new_empty(batch, height, width, channels * max(finish.copies, 1))
     # 5 to 13 µs a layer faster on an H100 than twice the columns, half the rows or half the warps.
-    # With many channels, where little time goes, half the rows: the compiler unrolls them, and it
-    # takes four times as long for 8 rows of 512 channels as for 4.
     columns = min(triton.next_power_of_2(width), max(1024 // channels, 4))
-    rows = min(height, 8 if channels < 512 else 4)
+    rows = min(height, 8)
+    unrolled = min(rows, UNROLLED_ROWS.get(channels, 1))
     programs.blur_epilogue_program[(triton.cdiv(width, columns), triton.cdiv(height, rows), batch)](
         t, finish.demodulation, finish.bias, finish.noise, finish.noise_strength, finish.next_style,
         _or(finish.next_shares, t), out, height, width, finish.demodulation.stride(0),
         height * width if len(finish.noise) > 1 else 0,
-        C=channels, COPIES=finish.copies, COLUMNS=columns, ROWS=rows, GAIN=finish.gain,
-        CLAMP=finish.clamp, num_warps=4,
+        C=channels, COPIES=finish.copies, COLUMNS=columns, ROWS=rows, UNROLLED=unrolled,
+        GAIN=finish.gain, CLAMP=finish.clamp, num_warps=4,
     )  # fmt: skip
     return out
 

@@ -126,7 +126,7 @@ def _runs_apart(conv: Convolution, *, mixed: bool) -> bool:
 
 def _alive(stack: Stack, conv: Convolution) -> int:
     """Bytes of a frame at a convolution: what goes in, what comes out, and what that becomes."""
-    copies = stack.num_slots if conv.first_block is None else 1
+    copies = conv.parts * stack.num_slots if conv.first_block is None else 1
     inside = conv.in_channels * copies * (conv.resolution / (1 if conv.kind == "plain" else 2)) ** 2
     outside = conv.out_channels * (conv.resolution + 1) ** 2
     residual = outside if stack.facts.architecture == "resnet" else 0

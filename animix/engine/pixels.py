@@ -7,7 +7,7 @@ weights are worked out on the CPU in float64, which not every device has, and on
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import grid_sample
 
+from animix.timeline.formats import PixelFormat
 from animix.timeline.framing import Framing
 
 Reals = NDArray[np.floating[Any]]
@@ -108,23 +109,48 @@ def to_yuv420(canvas: Tensor, frame_index: int) -> Tensor:
     if height % 2 or width % 2:
         raise ValueError(f"canvas is {width}x{height}: 4:2:0 needs an even width and height")
     rgb = canvas.float().clamp(-1, 1).add(1).div(2)
-    red, green, blue = rgb
-    luma = KR * red + KG * green + KB * blue
-
     # Averaging and the matrix are both linear: averaged first there is a quarter to multiply.
     rows = (rgb[:, 0::2] + rgb[:, 1::2]) / 2
-    at, right = rows[:, :, 0::2], rows[:, :, 1::2]
-    left = torch.cat([at[:, :, :1], right[:, :, :-1]], dim=2)
-    red, green, blue = (left + 2 * at + right) / 4
-    chroma_luma = KR * red + KG * green + KB * blue
-
-    # Levels of BT.709-6, item 3.5, at 8 bits.
-    planes = (
-        16 + 219 * luma,
-        128 + 224 * (blue - chroma_luma) / (2 - 2 * KB),
-        128 + 224 * (red - chroma_luma) / (2 - 2 * KR),
-    )
+    planes = _levels(rgb, _on_even_columns(rows), 1)
     return torch.cat([_dither(plane, frame_index, n).flatten() for n, plane in enumerate(planes)])
+
+
+@torch.no_grad()
+def to_yuv422p10(canvas: Tensor, frame_index: int) -> Tensor:
+    """The canvas as planar 10-bit 4:2:2, BT.709, limited range: uint8 [H · W · 4] from [3, H, W].
+
+    As ``to_yuv420``, but chroma has all rows, and a level takes two bytes, the low one first.
+
+    >>> to_yuv422p10(torch.ones(3, 1, 2), frame_index=0).view(torch.int16).tolist()
+    [940, 940, 512, 512]
+    """
+    _, height, width = canvas.shape
+    if width % 2:
+        raise ValueError(f"canvas is {width}x{height}: 4:2:2 needs an even width")
+    rgb = canvas.float().clamp(-1, 1).add(1).div(2)
+    planes = _levels(rgb, _on_even_columns(rgb), 4)
+    levels = [_dither(plane, frame_index, n, torch.int16) for n, plane in enumerate(planes)]
+    return torch.cat([plane.flatten() for plane in levels]).view(torch.uint8)
+
+
+def _on_even_columns(rgb: Tensor) -> Tensor:
+    """Colours [3, H, W/2] where chroma sits, each of three columns."""
+    at, right = rgb[:, :, 0::2], rgb[:, :, 1::2]
+    left = torch.cat([at[:, :, :1], right[:, :, :-1]], dim=2)
+    return (left + 2 * at + right) / 4
+
+
+def _levels(rgb: Tensor, chroma_rgb: Tensor, scale: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Y, Cb and Cr by BT.709-6, item 3.5; ``scale`` is 1 for 8 bits and 4 for 10."""
+    red, green, blue = rgb
+    luma = KR * red + KG * green + KB * blue
+    red, green, blue = chroma_rgb
+    chroma_luma = KR * red + KG * green + KB * blue
+    return (
+        16 * scale + 219 * scale * luma,
+        128 * scale + 224 * scale * (blue - chroma_luma) / (2 - 2 * KB),
+        128 * scale + 224 * scale * (red - chroma_luma) / (2 - 2 * KR),
+    )
 
 
 @torch.no_grad()
@@ -136,6 +162,16 @@ def to_rgb8(canvas: Tensor, frame_index: int) -> Tensor:
     """
     levels = canvas.float().clamp(-1, 1).add(1).mul(127.5)
     return torch.stack([_dither(plane, frame_index, n) for n, plane in enumerate(levels)], dim=-1)
+
+
+def to_bytes(canvases: Tensor, frames: Sequence[int], pixel_format: PixelFormat) -> Tensor:
+    """Canvases [N, 3, H, W] as an output's frames: uint8 [N, bytes of one], dithered by number."""
+    if pixel_format == "rgb24":
+        pairs = zip(canvases, frames, strict=True)
+        return torch.stack([to_rgb8(canvas, index).flatten() for canvas, index in pairs])
+    convert = to_yuv420 if pixel_format == "yuv420p" else to_yuv422p10
+    pairs = zip(canvases, frames, strict=True)
+    return torch.stack([convert(canvas, index) for canvas, index in pairs])
 
 
 # -- Laying ----------------------------------------------------------------------------------------
@@ -297,8 +333,10 @@ PLASTIC_NUMBER = 1.324717957244746
 THRESHOLD_SIDE = 64
 
 
-def _dither(plane: Tensor, frame_index: int, plane_index: int) -> Tensor:
-    """Levels [H, W] rounded up or down to uint8, so that their mean stays: floor(level + u).
+def _dither(
+    plane: Tensor, frame_index: int, plane_index: int, dtype: torch.dtype = torch.uint8
+) -> Tensor:
+    """Levels [H, W] rounded up or down to whole ones, so that their mean stays: floor(level + u).
 
     u in (0, 1) is the blue-noise texture, elsewhere for each frame and plane.
     """
@@ -307,7 +345,7 @@ def _dither(plane: Tensor, frame_index: int, plane_index: int) -> Tensor:
     size = len(texture)
     shifts = dither_shifts(frame_index, plane_index)
     tiled = texture.roll(shifts, (0, 1)).repeat(-(-height // size), -(-width // size))
-    return (plane + tiled[:height, :width]).to(torch.uint8)
+    return (plane + tiled[:height, :width]).to(dtype)
 
 
 def dither_shifts(frame_index: int, plane_index: int) -> tuple[int, int]:

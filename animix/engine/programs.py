@@ -132,11 +132,25 @@ def epilogue_program(
         _store_input(v, start + wide, next_shares + frame * COPIES, C, COPIES, inside[:, None])
 
 
+@triton.jit
+def _along(t, row, column, channel, height, width, C: tl.constexpr):
+    """A row of t filtered along itself by 1-3-3-1: zeros lie around it."""
+    here = tl.zeros([column.shape[0], C], tl.float32)
+    for q in tl.static_range(4):
+        x = column + q - 1
+        tap = 0.25 if q == 0 or q == 3 else 0.75
+        seen = tl.where((row >= 0) & (row < height), (x >= 0) & (x < width), False)[:, None]
+        place = (row * width + x)[:, None] * C + channel[None, :]
+        here += tap * tl.load(t + place, mask=seen, other=0.0).to(tl.float32)
+    return here
+
+
 @triton.jit(do_not_specialize=SIDES, do_not_specialize_on_alignment=VARYING)
 def blur_epilogue_program(
     t, demodulation, bias, noise, strength, next_style, next_shares, out,
     height, width, stride, noise_stride, C: tl.constexpr, COPIES: tl.constexpr,
-    COLUMNS: tl.constexpr, ROWS: tl.constexpr, GAIN: tl.constexpr, CLAMP: tl.constexpr,
+    COLUMNS: tl.constexpr, ROWS: tl.constexpr, UNROLLED: tl.constexpr, GAIN: tl.constexpr,
+    CLAMP: tl.constexpr,
 ):  # fmt: skip
     """A program has some columns of some rows: each row of t is filtered along itself once."""
     frame = tl.program_id(2).to(tl.int64)
@@ -150,22 +164,16 @@ def blur_epilogue_program(
     biases = tl.load(bias + of_channel)[None, :]
     styles = tl.load(next_style + of_channel)[None, :]
     noise_strength = tl.load(strength + frame)
+    shares = next_shares + frame * COPIES
     t_frame = t + frame * t_height * t_width * C
     out_frame = out + frame * height * width * WIDE
-    above3 = tl.zeros([COLUMNS, C], tl.float32)
-    above2 = above3
-    above1 = above3
-    for r in tl.static_range(ROWS + 3):
-        row = first_row + r - 1
-        here = tl.zeros([COLUMNS, C], tl.float32)
-        for q in tl.static_range(4):
-            x = column + q - 1
-            tap = 0.25 if q == 0 or q == 3 else 0.75
-            seen = tl.where((row >= 0) & (row < t_height), (x >= 0) & (x < t_width), False)[:, None]
-            place = (row * t_width + x)[:, None] * C + channel[None, :]
-            here += tap * tl.load(t_frame + place, mask=seen, other=0.0).to(tl.float32)
-        if r >= 3:
-            y = first_row + r - 3
+    above3 = _along(t_frame, first_row - 1, column, channel, t_height, t_width, C)
+    above2 = _along(t_frame, first_row, column, channel, t_height, t_width, C)
+    above1 = _along(t_frame, first_row + 1, column, channel, t_height, t_width, C)
+    for start in range(0, ROWS, UNROLLED):
+        for r in tl.static_range(UNROLLED):
+            y = first_row + start + r
+            here = _along(t_frame, y + 2, column, channel, t_height, t_width, C)
             inside = tl.where(y < height, column < width, False)
             pixel = y * width + column
             grain = tl.load(noise + frame * noise_stride + pixel, mask=inside, other=0.0)
@@ -175,11 +183,10 @@ def blur_epilogue_program(
                 GAIN, CLAMP,
             )  # fmt: skip
             wide = pixel[:, None] * WIDE + channel[None, :]
-            shares = next_shares + frame * COPIES
             _store_input(v * styles, out_frame + wide, shares, C, COPIES, inside[:, None])
-        above3 = above2
-        above2 = above1
-        above1 = here
+            above3 = above2
+            above2 = above1
+            above1 = here
 
 
 @triton.jit

@@ -24,6 +24,10 @@ CONCATENATED_NETWORKS = 3
 
 Kind = Literal["plain", "up", "folded", "skip"]
 
+PRECISE_RESOLUTION = 16
+"""Up to here a concatenated weight is two numbers of 16 bits, the second what rounding the first
+left: little arithmetic takes a third off the error, which these layers hand on to all others."""
+
 FOLDED_RESOLUTION = 1024
 """From here on the blur after an up-convolution is cheaper inside its kernel."""
 
@@ -45,6 +49,8 @@ class Convolution:
     with the blur inside its kernel, which is four times the arithmetic."""
     first_block: int | None
     """Where its weight starts among the mixed ones; None: it takes concatenated inputs."""
+    parts: int = 1
+    """Numbers that a weight is the sum of; each part takes a copy of the inputs."""
 
     @property
     def weight_shape(self) -> tuple[int, int, int, int]:
@@ -112,9 +118,11 @@ class Stack:
         """The row of Styles.shares that mixes a block: convolutions first, then skips."""
         self.kernels = zeros(num_slots, len(self.row_of_block) * BLOCK, dtype=dtype)
         self.concatenated = {
-            conv.name: zeros(num_slots, *conv.weight_shape, dtype=dtype)
+            conv.name: zeros(conv.parts * num_slots, *conv.weight_shape, dtype=dtype)
             if conv.kind == "up"
-            else zeros(*conv.weight_shape[:3], num_slots, conv.in_channels, dtype=dtype)
+            else zeros(
+                *conv.weight_shape[:3], conv.parts * num_slots, conv.in_channels, dtype=dtype
+            )
             for conv in placed
             if conv.first_block is None
         }
@@ -165,8 +173,9 @@ class Stack:
             if conv.kind == "folded":
                 self._unfolded[conv.name][slot] = weight
                 weight = folded(weight)
-            order = (1, 2, 3, 0) if conv.kind == "up" else (0, 2, 3, 1)
-            self._kernel(conv, slot).copy_(weight.permute(order))
+            laid = weight.permute((1, 2, 3, 0) if conv.kind == "up" else (0, 2, 3, 1))
+            for part, numbers in enumerate(parts_of(laid, conv.parts, self.dtype)):
+                self._kernel(conv, slot, part).copy_(numbers)
             self._measure_energies(n, conv, slot)
         for conv in self.skips:
             weight = tensor(f"{conv.name}.weight") * (0.5 / conv.in_channels) ** 0.5
@@ -191,11 +200,17 @@ class Stack:
         start = conv.first_block * BLOCK
         return flat[:, start : start + conv.num_weights].view(-1, *conv.weight_shape)
 
-    def _kernel(self, conv: Convolution, slot: int) -> Tensor:
-        """Where one network's weight is: *weight_shape."""
+    def _kernel(self, conv: Convolution, slot: int, part: int = 0) -> Tensor:
+        """Where a part of one network's weight is: *weight_shape."""
         if conv.first_block is None:
-            return self.concatenated[conv.name].select(0 if conv.kind == "up" else 3, slot)
+            whole, number = self.concatenated[conv.name], part * self.num_slots + slot
+            return whole.select(0 if conv.kind == "up" else 3, number)
         return self.weight(conv, self.kernels[slot : slot + 1])[0]
+
+    def _whole(self, conv: Convolution, slot: int) -> Tensor:
+        """One network's weight as its parts make it: float32 *weight_shape."""
+        parts = [self._kernel(conv, slot, part).float() for part in range(conv.parts)]
+        return torch.stack(parts).sum(0)
 
     def _measure_energies(self, n: int, conv: Convolution, slot: int) -> None:
         """Σ over taps of W_i · W_j, inputs × outputs, for each pair that a slot is part of.
@@ -209,12 +224,33 @@ class Stack:
                 one, other = (self._unfolded[conv.name][k].transpose(0, 1) for k in pair)
                 power = (one * other).sum((2, 3))
             else:
-                one, other = (self._kernel(conv, k).float() for k in pair)
+                one, other = (self._whole(conv, k) for k in pair)
                 power = (one * other).sum((1, 2))
                 power = power if conv.kind == "up" else power.T
             # A pair of two stands in the sum in both orders.
             power = power * (1 if pair[0] == pair[1] else 2)
             self.energies[n, p, : conv.in_channels, : conv.out_channels] = power
+
+
+def parts_of(weight: Tensor, num_parts: int, dtype: torch.dtype) -> list[Tensor]:
+    """What a weight [·, h, w, ·] is the sum of, each part in ``dtype``.
+
+    The last is rounded tap by tap, and what one tap loses goes to the next: pictures are smooth, so
+    what counts is the sum of neighbouring taps. That takes half the error for no work at all.
+    """
+    parts = []
+    for _ in range(num_parts - 1):
+        parts.append(weight.to(dtype))
+        weight = weight - parts[-1]
+    last, lost = weight.to(dtype), torch.zeros((), device=weight.device)
+    if dtype != torch.float32:
+        height, width = weight.shape[1:3]
+        for row in range(height):
+            for column in range(width)[:: 1 if row % 2 == 0 else -1]:  # to and fro
+                wanted = weight[:, row, column] + lost
+                last[:, row, column] = wanted
+                lost = wanted - last[:, row, column]
+    return [*parts, last]
 
 
 def folded(weight: Tensor) -> Tensor:
@@ -245,7 +281,10 @@ def _placed(
         out_channels, in_channels = like.tensors[f"synthesis.{name}.weight"].shape[:2]
         mixed = kind == "skip" or resolution > CONCATENATED_RESOLUTION or not few
         first_block = block if mixed else None
-        conv = Convolution(name, layer, resolution, in_channels, out_channels, kind, first_block)
+        parts = 2 if first_block is None and resolution <= PRECISE_RESOLUTION else 1
+        conv = Convolution(
+            name, layer, resolution, in_channels, out_channels, kind, first_block, parts
+        )
         block += conv.num_blocks if mixed else 0
         return conv
 

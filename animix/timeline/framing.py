@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import get_args
+from typing import Literal, get_args
 
 from animix.errors import OptionError
-from animix.timeline.timeline import Fit
+
+Fit = Literal["blur", "cover", "contain", "stretch", "extend"]
+FITS: tuple[Fit, ...] = get_args(Fit)
 
 
 @dataclass(frozen=True)
@@ -31,8 +33,8 @@ class Framing:
     """RGB, 0..255."""
 
     def __post_init__(self) -> None:
-        if self.fit not in get_args(Fit):
-            raise OptionError(f'fit is "{self.fit}": expected one of {", ".join(get_args(Fit))}')
+        if self.fit not in FITS:
+            raise OptionError(f'fit is "{self.fit}": expected one of {", ".join(FITS)}')
         if not (math.isfinite(self.zoom) and self.zoom > 0):
             raise OptionError(
                 f"zoom is {self.zoom}: expected a number above 0, 1 is the fit's size"

@@ -50,6 +50,16 @@ class Clip:
         # A single frame is not its own end, or all keys would stand at one instant.
         return max(1, self.num_frames if self.loop else self.num_frames - 1) / self.fps
 
+    def num_frames_at(self, fps: Fraction) -> int:
+        """How many frames a film of another rate has: in a loop those before its end, rounded.
+
+        >>> second = Clip(30, Fraction(30), Fraction(1), loop=True)
+        >>> second.num_frames_at(Fraction(20)), second.num_frames_at(Fraction(60))
+        (20, 60)
+        """
+        seconds = self.num_frames / self.fps if self.loop else self.duration_seconds
+        return max(1, int(seconds * fps + Fraction(1, 2)))
+
 
 @dataclass(frozen=True)
 class Keyframe:

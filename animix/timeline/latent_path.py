@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Literal
@@ -61,6 +62,19 @@ def parse_source(text: str) -> tuple[int | str, Ease | None]:
     if not 0 <= seed <= LARGEST_SEED:
         raise Misread(f"{quoted(word)} is no seed", f"expected {_SEEDS}", width=len(word))
     return seed, parse_ease_at(text, text.index(rest[0], len(word))) if rest else None
+
+
+def renamed(text: str, names: Mapping[str, str]) -> str:
+    """A latent as a timeline has it, ``A -> B ease`` too, with other names for its files.
+
+    >>> renamed("me/a.npz -> 3 ease-in", {"me/a.npz": "a.npz"})
+    'a.npz -> 3 ease-in'
+    """
+    if (match := _FILE.fullmatch(text.strip())) and match[1] in names:
+        return " ".join(filter(None, (names[match[1]], match[2])))
+    if "->" not in text:
+        return text
+    return " -> ".join(renamed(part.strip(), names) for part in text.split("->", 1))
 
 
 def _parse_stop(text: str, repeated: bool) -> tuple[tuple[int | str, ...], Ease | None]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from animix.errors import Mark
@@ -58,6 +59,18 @@ class Broken:
     """Stands where a mistake has been reported: whoever reads it keeps quiet."""
 
     mark: Mark
+
+
+def with_texts(node: Node, change: Callable[[str], str]) -> Node:
+    """A node with its values changed, however deep they stand; keys stay."""
+    if isinstance(node, TextNode):
+        return replace(node, text=change(node.text))
+    if isinstance(node, ListNode):
+        return replace(node, items=tuple(with_texts(item, change) for item in node.items))
+    if isinstance(node, MapNode):
+        entries = ((key, with_texts(value, change)) for key, value in node.entries)
+        return replace(node, entries=tuple(entries))
+    return node
 
 
 Node: TypeAlias = "TextNode | MapNode | ListNode | Broken"

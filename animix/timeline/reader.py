@@ -15,34 +15,36 @@ from animix.errors import Mark, Mistake, TimelineError
 from animix.timeline.audio import read_audio
 from animix.timeline.bands import read_bands
 from animix.timeline.document import MOST_CHARACTERS, parse_document
+from animix.timeline.framing import FITS, Fit
+from animix.timeline.instants import LARGEST_NUMBER, common_rate
 from animix.timeline.latent_path import read_latents
 from animix.timeline.layers import read_blend
-from animix.timeline.misread import Misread, not_yet, quoted, suggestion
+from animix.timeline.misread import Misread, quoted, suggestion
 from animix.timeline.nodes import Broken, ListNode, MapNode, Node
+from animix.timeline.output import (
+    Output,
+    check_rate,
+    override_notes,
+    parse_fps,
+    read_outputs,
+    read_size,
+)
 from animix.timeline.overrides import override
 from animix.timeline.reading import Reading, TooManyMistakes
 from animix.timeline.seams import certain_mistakes, tracks
-from animix.timeline.timeline import BlendLayer, Fit, Frame, NetworkRun, Noise, Timeline
+from animix.timeline.timeline import BlendLayer, Frame, NetworkRun, Noise, Timeline
 from animix.timeline.times import parse_length
 from animix.timeline.values import Quantity, read_track, read_tracks
 from animix.timeline.vocabulary import (
-    FITS,
     FRAME_KEYS,
     KEYS,
     LATER_FRAME_KEYS,
     LATER_KEYS,
-    LATER_OUTPUT_KEYS,
     NOISES,
-    OUTPUT_KEYS,
     RESERVED,
 )
 
 DEFAULT_TRUNCATION = 0.7
-SLOWEST_FPS = Fraction(1, 10)
-FASTEST_FPS = 1000
-LARGEST_FPS_TERM = 1_001_000
-"""Of the ratio that fps is: ``video.ffmpeg`` takes no larger one."""
-LARGEST_SIDE = 16_384
 MOST_EXTENDED = 4
 """Squares side by side that ``fit: extend`` paints: as much memory and time as so many pictures."""
 MOST_FRAMES = 1_000_000
@@ -50,8 +52,6 @@ MOST_FRAMES = 1_000_000
 MOST_SAMPLES = 40_000_000
 """Frames times tracks that move; all their values are held at once, eight bytes each."""
 
-_FPS = re.compile(r"([0-9]{1,9}(?:\.[0-9]{0,9})?|\.[0-9]{1,9})(?:/([0-9]{1,9}))?")
-_SIZE = re.compile(r"([0-9]{1,6}) ?[x×] ?([0-9]{1,6})")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _COLOUR = re.compile(r"#(?:[0-9a-fA-F]{3}|[0-9a-fA-F]{6})")
 
@@ -117,20 +117,32 @@ def _timeline(reading: Reading, root: Node, path: Path) -> Timeline | None:
         return None
     found = reading.options(root, "a timeline", KEYS, LATER_KEYS)
     mark = Mark(str(path), 0, 0)
-    reading.fps = reading.read(found.get("fps"), "fps", "a number", _parse_fps) or Fraction(30)
-    reading.duration = _duration(reading, found.get("duration"), mark)
+    reading.fps = reading.read(found.get("fps"), "fps", "a number", parse_fps) or Fraction(30)
+    outputs = read_outputs(reading, found.get("output"), path)
+    rates = {output.fps or reading.fps for output in outputs}
+    reading.duration = _duration(reading, found.get("duration"), max(rates), mark)
     networks = _networks(reading, found.get("networks"), mark)
     blend = read_blend(reading, found.get("blend"), networks, mark)
     truncation = Quantity("truncation")
     label = Quantity("label", "names", low=0, whole=True)
     loops: dict[str, Literal["auto", True, False]] = {"auto": "auto", "true": True, "false": False}
     title = reading.words(found.get("title"), "title", "a text")
-    size = _size(reading, found.get("size"))
+    size = read_size(reading, found.get("size"))
+    # What a clip doesn't say its outputs may agree on.
+    fps = rates.pop() if "fps" not in found and len(rates) == 1 else reading.fps
+    frame, fit_mark = _frame(reading, found.get("frame"), mark)
+    audio = read_audio(reading, found.get("audio"), path.parent)
+    for output in outputs:
+        reading.notes += override_notes(output, size, fps if "fps" in found else None)
+        check_rate(reading, output, output.fps or fps, output.mark or mark)
+        _check_extended(reading, output, size, frame.fit, fit_mark)
+        if audio is not None and not output.has_sound:
+            reading.notes.append(f"{output.container} has no sound: audio is left out")
     timeline = Timeline(
         path=path,
         title=path.stem if title is None else title,
         size=size,
-        fps=reading.fps,
+        fps=fps,
         duration_seconds=reading.duration or Fraction(1),
         loop=loops[reading.choice(found.get("loop"), "loop", tuple(loops), "auto")],
         networks=networks,
@@ -148,10 +160,11 @@ def _timeline(reading: Reading, root: Node, path: Path) -> Timeline | None:
         if "label" in found
         else None,
         noise=_noise(reading, found.get("noise")),
-        frame=_frame(reading, found.get("frame"), size, mark),
-        audio=read_audio(reading, found.get("audio"), path.parent),
-        output=_output(reading, found.get("output"), path),
+        frame=frame,
+        audio=audio,
+        outputs=outputs,
         notes=tuple(reading.notes),
+        document=root,
     )
     if reading.duration is not None:
         _check_whole(reading, timeline, found["duration"].mark)
@@ -163,11 +176,17 @@ def _check_whole(reading: Reading, timeline: Timeline, duration: Mark) -> None:
     num_moving = sum(not track.is_constant for track in tracks(timeline))
     # The latents are held as four keys and four weights a frame.
     num_moving += 8 if len(timeline.latents.keys) > 1 else 0
-    if timeline.num_frames * num_moving > MOST_SAMPLES:
+    rates = {output.fps or timeline.fps for output in timeline.outputs}
+    num_frames = sum(timeline.clip(False).num_frames_at(rate) for rate in rates)
+    if num_frames * num_moving > MOST_SAMPLES:
         most = MOST_SAMPLES // num_moving
-        message = f"{timeline.num_frames} frames are too many for this many tracks that move"
+        message = f"{num_frames} frames are too many for this many tracks that move"
         reading.note(duration, message, f"at most {most} frames, or fewer tracks with keys")
         return
+    if common_rate([*rates]) * timeline.duration_seconds > LARGEST_NUMBER:
+        told = " and ".join(str(rate) for rate in sorted(rates))
+        message = f"{told} frames a second have no moments in common to speak of"
+        reading.note(timeline.output.mark or duration, message, "render these outputs one by one")
     for mistake in certain_mistakes(timeline):
         reading.note(mistake.mark, mistake.message, mistake.hint)
 
@@ -177,63 +196,19 @@ def _unreadable(path: Path, message: str) -> TimelineError:
     return TimelineError([Mistake(Mark(str(path), 0, 0), message)])
 
 
-def _parse_fps(text: str) -> Fraction:
-    """Frames per second, exactly as written: 30, 29.97, 30000/1001."""
-    match = _FPS.fullmatch(text)
-    hint = "write fps: 30, 29.97 or 30000/1001"
-    if match is None:
-        raise Misread(f"{quoted(text)} is no number of frames per second", hint)
-    divisor = int(match[2] or 1)
-    fps = Fraction(match[1]) / divisor if divisor else Fraction(0)
-    if not SLOWEST_FPS <= fps <= FASTEST_FPS:
-        message = (
-            f"{quoted(text)} frames per second: expected {float(SLOWEST_FPS)} to {FASTEST_FPS}"
-        )
-        raise Misread(message, hint)
-    if max(fps.numerator, fps.denominator) > LARGEST_FPS_TERM:
-        message = f"{quoted(text)} frames per second is {fps}"
-        raise Misread(f"{message}: expected a ratio of numbers up to {LARGEST_FPS_TERM}", hint)
-    return fps
-
-
-def _duration(reading: Reading, node: Node | None, root: Mark) -> Fraction | None:
-    """Seconds."""
+def _duration(reading: Reading, node: Node | None, fps: Fraction, root: Mark) -> Fraction | None:
+    """Seconds; ``fps`` is the fastest rate at which they are shown."""
     if node is None:
         reading.note(root, "duration is missing", "write duration: 6s")
         return None
     length = "a length such as 6s"
     duration = reading.read(node, "duration", length, lambda text: parse_length(text, reading.fps))
-    if duration is not None and duration * reading.fps > MOST_FRAMES:
+    if duration is not None and duration * fps > MOST_FRAMES:
         hours = float(duration / 3600)
-        message = (
-            f"{hours:.3g} hours are more than {MOST_FRAMES} frames at {float(reading.fps):g} fps"
-        )
+        message = f"{hours:.3g} hours are more than {MOST_FRAMES} frames at {float(fps):g} fps"
         reading.note(node.mark, message, "does the duration have the unit that was meant?")
         return None
     return duration
-
-
-def _size(reading: Reading, node: Node | None) -> tuple[int, int] | None:
-    """Width and height, even."""
-
-    def parser(text: str) -> tuple[int, int]:
-        match = _SIZE.fullmatch(text)
-        if match is None:
-            raise Misread(f"{quoted(text)} is no size", "write WIDTHxHEIGHT, such as 1080x1920")
-        width, height = int(match[1]), int(match[2])
-        for side in (width, height):
-            if not 16 <= side <= LARGEST_SIDE:
-                raise Misread(f"a side of {side} pixels: expected 16 to {LARGEST_SIDE}")
-        return width, height
-
-    size = reading.read(node, "size", "WIDTHxHEIGHT", parser)
-    if size is None:
-        return None
-    even = (size[0] + size[0] % 2, size[1] + size[1] % 2)
-    if even != size:
-        said = f"size {size[0]}x{size[1]} is rounded up to {even[0]}x{even[1]}"
-        reading.notes.append(f"{said}: video needs even sides")
-    return even
 
 
 def _networks(reading: Reading, node: Node | None, root: Mark) -> dict[str, NetworkRun]:
@@ -304,8 +279,23 @@ def _noise(reading: Reading, node: Node | None) -> Noise:
     return Noise("fixed") if period is None else Noise("loop", period, node.mark)
 
 
-def _frame(reading: Reading, node: Node | None, size: tuple[int, int] | None, root: Mark) -> Frame:
-    """How the picture lies on the canvas."""
+def _check_extended(
+    reading: Reading, output: Output, size: tuple[int, int] | None, fit: Fit, mark: Mark
+) -> None:
+    """Note an output for which networks would paint too far beyond the square.
+
+    ``size`` and ``fit`` are the timeline's, the latter written at ``mark``.
+    """
+    size = output.size or size
+    if (output.fit or fit) == "extend" and size and max(size) > MOST_EXTENDED * min(size):
+        message = f"fit: extend reaches {MOST_EXTENDED}:1, but {size[0]}x{size[1]} is longer"
+        most = MOST_EXTENDED * min(size)
+        hint = f"choose sides of up to {most} pixels beside {min(size)}, or another fit"
+        reading.note(output.mark or mark if output.fit else mark, message, hint)
+
+
+def _frame(reading: Reading, node: Node | None, root: Mark) -> tuple[Frame, Mark]:
+    """How the picture lies on the canvas, if an output has no other fit, and where that stands."""
     found: dict[str, Node] = {}
     if isinstance(node, MapNode):
         found = reading.options(node, "frame", FRAME_KEYS, LATER_FRAME_KEYS)
@@ -313,16 +303,11 @@ def _frame(reading: Reading, node: Node | None, size: tuple[int, int] | None, ro
         hint = f"write frame: {{zoom: 1.1}}; it has {', '.join(FRAME_KEYS)}"
         reading.note(node.mark, "frame is a map of keys", hint)
     fit: Fit = reading.choice(found.get("fit"), "fit", FITS, "blur")
-    if fit == "extend" and size and max(size) > MOST_EXTENDED * min(size):
-        message = f"fit: extend reaches {MOST_EXTENDED}:1, but {size[0]}x{size[1]} is longer"
-        most = MOST_EXTENDED * min(size)
-        hint = f"choose sides of up to {most} pixels beside {min(size)}, or another fit"
-        reading.note(found["fit"].mark, message, hint)
     zoom = Quantity("zoom", "logarithm", low=0.001, high=1000)
     pan = Quantity("pan", low=-1000, high=1000)
     rotate = Quantity("rotate")
     track_x, track_y = read_tracks(reading, found.get("pan"), (pan, pan), pan.constant(0.0, root))
-    return Frame(
+    frame = Frame(
         fit=fit,
         zoom=read_track(reading, found.get("zoom"), zoom, zoom.constant(1.0, root)),
         pan_x=track_x,
@@ -331,6 +316,7 @@ def _frame(reading: Reading, node: Node | None, size: tuple[int, int] | None, ro
         background=reading.read(found.get("background"), "background", "a colour", _parse_colour)
         or (0, 0, 0),
     )
+    return frame, found["fit"].mark if "fit" in found else root
 
 
 def _parse_colour(text: str) -> tuple[int, int, int]:
@@ -341,25 +327,3 @@ def _parse_colour(text: str) -> tuple[int, int, int]:
         raise Misread(f"unknown colour {quoted(text)}", hint)
     red, green, blue = ImageColor.getrgb(word)[:3]
     return red, green, blue
-
-
-def _output(reading: Reading, node: Node | None, path: Path) -> Path | None:
-    """The file that the film goes to."""
-    if isinstance(node, MapNode):
-        found = reading.options(node, "output", OUTPUT_KEYS, LATER_OUTPUT_KEYS)
-        if not node.entries:
-            reading.note(node.mark, "output has no file", "write output: reel.mp4")
-        node = found.get("file")
-    if isinstance(node, ListNode):
-        reading.not_yet(node.mark, "several outputs")
-        return None
-
-    def parser(text: str) -> Path:
-        suffix = Path(text).suffix
-        if not suffix:
-            raise Misread(not_yet(f"the output preset {quoted(text)}"))
-        if suffix.lower() != ".mp4":
-            raise Misread(not_yet(f"{quoted(suffix)} as output"))
-        return path.absolute().parent / text
-
-    return reading.read(node, "output", "a file", parser)

@@ -9,9 +9,10 @@ from typing import Literal
 
 from animix.errors import Mark
 from animix.timeline.audio import Audio
+from animix.timeline.framing import Fit
 from animix.timeline.keyframes import Clip, Ease, Track
-
-Fit = Literal["blur", "cover", "contain", "stretch", "extend"]
+from animix.timeline.nodes import MapNode
+from animix.timeline.output import Output
 
 
 @dataclass(frozen=True)
@@ -127,6 +128,7 @@ class Timeline:
     size: tuple[int, int] | None
     """Width and height of the canvas in pixels, both even; None: the network's own."""
     fps: Fraction
+    """The clip's own, which says where it ends; an output may show it at another."""
     duration_seconds: Fraction
     loop: Literal["auto", True, False]
     networks: dict[str, NetworkRun]
@@ -141,10 +143,17 @@ class Timeline:
     frame: Frame
     audio: Audio | None
     """None: a silent film."""
-    output: Path | None
-    """Where the film goes, as an absolute path; None: renders/ under the current folder."""
+    outputs: tuple[Output, ...]
+    """What is written, at least one film; a size, fps and fit of its own rule over these."""
+    document: MapNode = field(repr=False, compare=False)
+    """All of this as it is written, with what the command line put into it."""
     notes: tuple[str, ...] = field(default=())
     """What was decided while reading and the user should know, such as a rounded size."""
+
+    @property
+    def output(self) -> Output:
+        """The first output, which stills and sheets of seeds go by."""
+        return self.outputs[0]
 
     @property
     def num_frames(self) -> int:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Literal
 
 from animix.timeline.audio import AUDIO_KEYS, LATER_AUDIO_KEYS
 from animix.timeline.eases import EASES
+from animix.timeline.framing import FITS
 from animix.timeline.latent_path import LATENT_KEYS, LATER_LATENT_KEYS, PATHS, SPACES
 from animix.timeline.layers import LAYER_KEYS, TAKES
-from animix.timeline.timeline import Fit
+from animix.timeline.output import OUTPUT_KEYS
 from animix.timeline.times import MUSICAL, PLACES, UNITS
 
 KEYS = (
@@ -21,10 +22,7 @@ LATER_KEYS = (
 )
 FRAME_KEYS = ("fit", "zoom", "pan", "rotate", "background")
 LATER_FRAME_KEYS = ("into",)
-FITS: tuple[Fit, ...] = get_args(Fit)
 NOISES: tuple[Literal["fixed", "none", "random"], ...] = ("fixed", "none", "random")
-OUTPUT_KEYS = ("file",)
-LATER_OUTPUT_KEYS = ("preset", "size", "fps", "fit", "codec", "crf")
 
 LATER_FUNCTIONS = (
     *("if", "min", "max", "clamp", "mix", "abs", "floor", "round", "sqrt", "exp", "log"),
@@ -36,7 +34,7 @@ LATER_EDIT_KEYS = ("direction", "amount", "sefa")
 
 RESERVED = frozenset(
     (
-        *(*KEYS, *LATER_KEYS, *FRAME_KEYS, *LATER_FRAME_KEYS, *OUTPUT_KEYS, *LATER_OUTPUT_KEYS),
+        *(*KEYS, *LATER_KEYS, *FRAME_KEYS, *LATER_FRAME_KEYS, *OUTPUT_KEYS),
         *(*LATENT_KEYS, *LATER_LATENT_KEYS, *LATER_EDIT_KEYS, *SPACES, *PATHS),
         *(*LAYER_KEYS, *TAKES, *NOISES, *FITS, *AUDIO_KEYS, *LATER_AUDIO_KEYS),
         *(*EASES, *PLACES, *UNITS, *MUSICAL, *LATER_FUNCTIONS, *LATER_VARIABLES),

@@ -238,10 +238,11 @@ def _remove(path: Path) -> None:
 @lru_cache(maxsize=1 << 12)
 def _digest_of(path: Path, state: str) -> str:
     """The SHA-256 of a file in a state: what several films are made of is read once."""
-    return _digest(path)
+    return digest_of(path)
 
 
-def _digest(path: Path) -> str:
+def digest_of(path: Path) -> str:
+    """The SHA-256 of a file."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):

@@ -20,7 +20,9 @@ from numpy.typing import NDArray
 
 from animix.errors import EncodeError, OptionError
 from animix.interruption import uninterrupted
-from animix.video.mp4 import count_frames, seal
+from animix.video.metadata import write_metadata
+from animix.video.mp4 import seal
+from animix.video.probe import frames_in
 from animix.video.settings import EncoderSettings, arguments
 from animix.whole_file import part_of
 
@@ -130,7 +132,7 @@ class Encoder:
         self._listener.start()
 
     def write(self, frames: Frames) -> None:
-        """Takes the next frame, ``settings.frame_bytes`` bytes of planar yuv420p, or [N, bytes].
+        """Takes the next frame, ``settings.frame_bytes`` bytes, or [N, bytes].
 
         They are not copied: nobody may change them afterwards. Waits while the queue is full.
         Raises EncodeError if ffmpeg is dead or stuck.
@@ -185,8 +187,11 @@ class Encoder:
             raise self._failure("could not finish")
         try:
             # An exit code of 0 is ffmpeg's word; the film's own table is the proof.
-            if (found := count_frames(self._part)) != self.num_frames:
+            executable = self._executable or find_ffmpeg()
+            found = frames_in(self._part, self.settings.container, executable)
+            if found != self.num_frames:
                 raise self._failure(f"left a film of {found} frames")
+            write_metadata(self._part, self.settings.container, self.settings.metadata)
             if self._is_segment:
                 seal(self._part)
             self._part.replace(self._target)
@@ -294,7 +299,7 @@ def batch_of(frames: Frames, settings: EncoderSettings, first: int) -> NDArray[n
     if batch.shape[1:] != (settings.frame_bytes,):
         raise ValueError(
             f"frame {first} has {batch.shape[-1]} bytes, expected"
-            f" {settings.frame_bytes}: all of Y, Cb and Cr"
+            f" {settings.frame_bytes}: all planes of {settings.pixel_format}"
         )
     return batch
 

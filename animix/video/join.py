@@ -16,7 +16,7 @@ from types import TracebackType
 import numpy as np
 
 from animix.timeline.arrays import Integers
-from animix.video.mp4 import places
+from animix.video.mp4 import box, places
 from animix.video.settings import EncoderSettings
 
 COPY_BYTES = 1 << 20
@@ -74,8 +74,8 @@ class Joint:
         if not self._tracks:
             # A frame's size, how much later it is shown, whether it is a key; a segment's place.
             tables = 16 * self._num_frames + 20 * self._num_segments
-            title = len(self._settings.title.encode())
-            self._file.seek(len(track.ftyp) + len(track.moov) + tables + title + 1024)
+            texts = len(self._settings.title.encode()) + _comment_bytes(self._settings)
+            self._file.seek(len(track.ftyp) + len(track.moov) + tables + texts + 1024)
         elif track.description != self._tracks[0].description:
             raise ValueError("is encoded in another way than the first segment")
         self._tracks.append(track)
@@ -116,6 +116,8 @@ class Joint:
         # delays none, so a segment's own clock may begin elsewhere than the others'.
         needed = int((np.arange(num_frames) - shown).max())
         delay = max(needed, *(track.delay for track in self._tracks))
+        if not self._settings.edit_list:
+            delay = 0  # frames may be shown before they would be decoded
         later = (shown - np.arange(num_frames) + delay) * frame_ticks
         sizes = np.concatenate([track.sizes for track in self._tracks])
         keys = np.concatenate([t.keys + n for t, n in zip(self._tracks, firsts, strict=True)])
@@ -123,7 +125,9 @@ class Joint:
         tables = {
             "stsd": self._tracks[0].description,
             "stts": _table([(num_frames, frame_ticks)]),  # 8.6.1.2
-            "ctts": _table(_runs(later)) if later.any() else b"",  # 8.6.1.3
+            "ctts": _table(_runs(later), version=int(later.min() < 0))
+            if later.any()
+            else b"",  # 8.6.1.3
             "stss": _table((keys + 1)[:, None]) if len(keys) < num_frames else b"",  # 8.6.2
             "stsc": _table(chunks),  # 8.7.4
             "stsz": struct.pack(">III", 0, 0, num_frames) + sizes.astype(">u4").tobytes(),  # 8.7.3
@@ -191,11 +195,6 @@ def read_track(path: Path, settings: EncoderSettings) -> Track:
     )
 
 
-def box(name: str, content: bytes) -> bytes:
-    """A box."""
-    return struct.pack(">I4s", 8 + len(content), name.encode("latin1")) + content
-
-
 def _boxes(data: bytes) -> list[tuple[str, bytes]]:
     found = places(io.BytesIO(data))
     return [(name, data[start : start + size]) for name, start, size in found]
@@ -251,9 +250,13 @@ def _titled(about: bytes, title: str) -> bytes:
     return box("meta", meta[:4] + _rebuilt(meta[4:], {"ilst": entries}))
 
 
-def _table(entries: Sequence[tuple[int, ...]] | Integers, kind: str = ">u4") -> bytes:
+def _table(
+    entries: Sequence[tuple[int, ...]] | Integers, kind: str = ">u4", version: int = 0
+) -> bytes:
     """A table of numbers: version and flags, how many entries, the entries."""
-    return struct.pack(">II", 0, len(entries)) + np.asarray(entries).astype(kind).tobytes()
+    return (
+        struct.pack(">II", version << 24, len(entries)) + np.asarray(entries).astype(kind).tobytes()
+    )
 
 
 def _entries(table: bytes, kind: str = ">u4", first: int = 8) -> Integers:
@@ -272,6 +275,11 @@ def _without_bitrate(description: bytes) -> bytes:
     # A visual entry's own numbers take 78 bytes (12.1.3), then boxes follow.
     kept = [box(name, content) for name, content in _boxes(entry[78:]) if name != "btrt"]
     return description[:8] + box(name, entry[:78] + b"".join(kept))
+
+
+def _comment_bytes(settings: EncoderSettings) -> int:
+    """The room that the film's recipe will take in the table."""
+    return len(settings.metadata.recipe.encode()) if settings.metadata else 0
 
 
 def _frame_ticks(settings: EncoderSettings) -> int:

@@ -63,6 +63,11 @@ def count_frames(path: Path) -> int:
     return int.from_bytes(content[8:12], "big")
 
 
+def box(name: str, content: bytes) -> bytes:
+    """A box."""
+    return struct.pack(">I4s", 8 + len(content), name.encode("latin1")) + content
+
+
 def places(boxes: BinaryIO) -> Iterator[tuple[str, int, int]]:
     """Name, start and length of the content of each box, in order, up to one without an end."""
     while len(header := boxes.read(8)) == 8:

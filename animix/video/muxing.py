@@ -10,18 +10,28 @@ from pathlib import Path
 
 from animix.errors import EncodeError
 from animix.interruption import uninterrupted
-from animix.video.ffmpeg import making_room
-from animix.video.mp4 import count_frames
+from animix.timeline.formats import Container
+from animix.video.ffmpeg import find_ffmpeg, making_room
+from animix.video.metadata import write_metadata
+from animix.video.probe import frames_in
 from animix.video.run import Outcome, Run
-from animix.video.settings import EncoderSettings
+from animix.video.settings import EncoderSettings, clocks
 from animix.video.soundtrack import Soundtrack
 from animix.whole_file import part_of
-
-BITRATE = "192k"
 
 # No edit list, which YouTube and Reels refuse: times count from 0, and what x264 shows later than
 # it decodes has negative offsets instead. ffmpeg's default is an edit list in every film.
 _NO_EDIT_LIST = ("-use_editlist", "0", "-movflags", "+faststart+negative_cts_offsets")
+
+# What each container's sound is encoded as. Those that are missing take none.
+_SOUND: dict[Container, tuple[str, ...]] = {
+    "mp4": (
+        *("-c:a", "aac", "-profile:a", "aac_low", "-bsf:a", r"noise=drop=eq(n\,0)"),
+        *(*_NO_EDIT_LIST, "-f", "mp4"),
+    ),
+    "webm": ("-c:a", "libopus", "-f", "webm"),
+    "mov": ("-c:a", "pcm_s16le", "-f", "mov"),  # programs that edit take nothing else as surely
+}
 
 
 @contextlib.contextmanager
@@ -31,21 +41,22 @@ def with_sound(
     """A path to write a silent film to, which becomes ``target`` with its sound after the block.
 
     The sound is encoded meanwhile. The film at ``target`` is whole or absent: whatever fails, what
-    stood there stays, and nothing is left beside it. Without a soundtrack it is ``target`` itself.
+    stood there stays, and nothing is left beside it. Without a soundtrack, or where the container
+    takes none, it is ``target`` itself.
 
     Raises OptionError where the path can't be written, EncodeError where ffmpeg is missing, has
     died or hasn't moved for a minute.
     """
-    if soundtrack is None:
+    if soundtrack is None or settings.container not in _SOUND:
         yield target
         return
     place = Path(os.path.realpath(target))
     folder = part_of(place)
-    sound, film = folder / "sound.m4a", folder / place.name
+    sound, film = folder / "sound", folder / place.name
     try:
         with making_room(target, place):
             folder.mkdir()
-        arguments = sound_arguments(soundtrack, soundtrack.samples(frames, settings.fps), sound)
+        arguments = sound_arguments(soundtrack, frames, sound, settings)
         with Run(arguments, growing=sound) as run:
             yield film
             _check(run.wait(), f"{target}: its sound can't be encoded")
@@ -55,27 +66,30 @@ def with_sound(
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def sound_arguments(soundtrack: Soundtrack, samples: range, path: Path) -> list[str]:
-    """ffmpeg's arguments that encode a part of a soundtrack: AAC-LC, 48 kHz, stereo.
+def sound_arguments(
+    soundtrack: Soundtrack, frames: range, path: Path, settings: EncoderSettings
+) -> list[str]:
+    """ffmpeg's arguments that encode what is heard during frames, as the container has it.
 
     An AAC encoder begins with a packet for the 1024 samples before its first, and a player that is
     told nothing plays all of it 21 ms late. That packet is left out. What its neighbour holds of
     the first 21 ms needs it to be exact, so they fade in; everything after them is in its place.
-    (Leaving out the sound's first 1024 samples instead makes those 21 ms silent.)
+    (Leaving out the sound's first 1024 samples instead makes those 21 ms silent.) A webm tells how
+    much of its Opus comes before the first sample, and PCM has nothing before it.
     """
     return [
         *("-loglevel", "error", "-y", *soundtrack.inputs, "-map", "0:a:0"),
-        *("-af", soundtrack.filters(samples)),
-        *("-c:a", "aac", "-profile:a", "aac_low", "-b:a", BITRATE),
-        *("-bsf:a", r"noise=drop=eq(n\,0)", *_NO_EDIT_LIST),
-        *("-map_metadata", "-1", "-map_chapters", "-1", "-f", "mp4", f"file:{path}"),
+        *("-af", soundtrack.filters(soundtrack.samples(frames, settings.fps))),
+        *("-map_metadata", "-1", "-map_chapters", "-1", "-b:a", str(settings.audio_bitrate)),
+        *_SOUND[settings.container],
+        f"file:{path}",
     ]
 
 
 def add_sound(film: Path, sound: Path, target: Path, settings: EncoderSettings) -> None:
     """Copy the pictures of a film and an encoded sound into one file, whole or absent.
 
-    Its moov box comes first, it has no edit list, both begin at 0, and its clocks are the film's.
+    Both begin at 0, and the clocks are the film's; a moov box comes first, without an edit list.
 
     Raises EncodeError where ffmpeg fails, with its last words.
     """
@@ -83,16 +97,19 @@ def add_sound(film: Path, sound: Path, target: Path, settings: EncoderSettings) 
     part = part_of(place)
     arguments = [
         *("-loglevel", "error", "-y", "-i", f"file:{film}", "-i", f"file:{sound}"),
-        *("-map", "0:v:0", "-map", "1:a:0", "-map_metadata", "0", "-c", "copy", *_NO_EDIT_LIST),
-        *("-movie_timescale", str(settings.timescale)),
-        *("-video_track_timescale", str(settings.timescale)),
-        *("-f", "mp4", f"file:{part}"),
+        *("-map", "0:v:0", "-map", "1:a:0", "-map_metadata", "0", "-c", "copy"),
+        *(() if settings.container == "webm" else _NO_EDIT_LIST),
+        *clocks(settings),
+        *("-f", settings.container, f"file:{part}"),
     ]
     try:
         with Run(arguments, growing=part) as run:
             _check(run.wait(), f"{target}: its sound can't be added")
-        if (found := count_frames(part)) != (wanted := count_frames(film)):
+        executable = find_ffmpeg()
+        found, wanted = (frames_in(each, settings.container, executable) for each in (part, film))
+        if found != wanted:
             raise EncodeError(f"{target}: {found} of {wanted} frames are left beside the sound")
+        write_metadata(part, settings.container, settings.metadata)
         part.replace(place)
     except OSError as exc:
         raise EncodeError(

@@ -28,6 +28,7 @@ from animix.video.ffmpeg import (
     no_frame,
 )
 from animix.video.join import Joint
+from animix.video.metadata import write_metadata
 from animix.video.mp4 import count_frames
 from animix.video.settings import (
     FAST_PRESETS,
@@ -36,11 +37,12 @@ from animix.video.settings import (
     num_cores,
     num_threads,
 )
+from animix.video.whole_clip import WholeClipEncoder
 from animix.whole_file import part_of
 
 SEGMENT_SECONDS = 4
 """Of the film. Each segment begins with a key frame: at 512 px and 30 frames a second the demo is
-0.4 % larger than in one piece, with segments of 96 frames 0.8 %, of 64 2.2 and of 32 4.9 %."""
+0.1 % larger than in one piece, with segments of 96 frames 0.4 %, of 64 1.4 and of 32 3.4 %."""
 SHORTEST = 96
 FAST_SEGMENT_BYTES = 128 << 20
 """Fast presets compress so little that key frames cost them nothing. What counts is that all
@@ -50,6 +52,8 @@ SEGMENT_MULTIPLE = 32
 """Segments are whole cells of the engine, whose borders are multiples of up to this."""
 MIN_CORES = 8
 CORES_OF_ONE = 4
+SMALL_FRAME_BYTES = 512 * 512 * 3 // 2
+"""x264 shares frames out among threads by rows, of which those up to here have too few."""
 MAX_ENCODERS = 8
 ALL_QUEUES_BYTES = 1 << 30
 
@@ -100,10 +104,11 @@ def segments_of(frames: range, length: int) -> list[range]:
 def num_encoders(settings: EncoderSettings) -> int:
     """How many ffmpeg are fastest on this machine.
 
-    With a fast preset one does not fill many cores (at 1024 px on 16 of them one makes 869 frames a
-    second and four make 1,547); with the others it does.
+    With a fast preset or small frames one does not fill many cores: of 16 at 1024 px one makes 869
+    frames a second ultrafast and four make 1,547; medium at 512 px it is 313 and 367.
     """
-    if settings.preset not in FAST_PRESETS or num_cores() < MIN_CORES:
+    fills_cores = settings.preset not in FAST_PRESETS and settings.frame_bytes > SMALL_FRAME_BYTES
+    if fills_cores or num_cores() < MIN_CORES:
         return 1
     return min(num_cores() // CORES_OF_ONE, MAX_ENCODERS)
 
@@ -111,7 +116,9 @@ def num_encoders(settings: EncoderSettings) -> int:
 def threads_of_each(settings: EncoderSettings) -> int:
     """x264's threads in each of them, whatever the film's length: they decide its bytes."""
     several = num_encoders(settings)
-    return num_threads(settings) if several == 1 else max(1, num_cores() // several)
+    if several > 1 and settings.preset in FAST_PRESETS:
+        return max(1, num_cores() // several)
+    return max(1, num_threads(settings) // several)
 
 
 def encoding_of(settings: EncoderSettings) -> tuple[str, ...]:
@@ -121,15 +128,24 @@ def encoding_of(settings: EncoderSettings) -> tuple[str, ...]:
 
 
 def _of_segment(settings: EncoderSettings) -> EncoderSettings:
-    """The film's alone is the title: another one is no reason to encode a segment again."""
-    return replace(settings, title="")
+    """The film's alone are title and recipe: others are no reason to encode a segment again."""
+    return replace(settings, title="", metadata=None)
+
+
+def is_cut(settings: EncoderSettings) -> bool:
+    """Whether a film is encoded in segments, which are joined: those of x264 alone can be."""
+    return settings.made_by == "libx264"
 
 
 def make_encoder(
     path: Path, settings: EncoderSettings, segments: Sequence[Segment]
-) -> SegmentEncoder:
-    """What encodes segments of a film fastest on this machine."""
-    return SegmentEncoder(path, settings, segments, num_encoders=num_encoders(settings))
+) -> Encoder | SegmentEncoder | WholeClipEncoder:
+    """What encodes segments of a film fastest on this machine; what isn't cut is one segment."""
+    if is_cut(settings):
+        return SegmentEncoder(path, settings, segments, num_encoders=num_encoders(settings))
+    if settings.container in ("gif", "png"):
+        return WholeClipEncoder(path, settings, segments[0].frames)
+    return Encoder(path, settings)
 
 
 class SegmentEncoder:
@@ -283,6 +299,7 @@ class SegmentEncoder:
         try:
             if (found := count_frames(self._part)) != self._num_film_frames:
                 raise EncodeError(f"{self.path}: {found} of {self._num_film_frames} frames joined")
+            write_metadata(self._part, self.settings.container, self.settings.metadata)
             self._part.replace(self._target)
         except OSError as exc:
             raise EncodeError(
