@@ -45,6 +45,7 @@ from animix.cli.cache_command import cache
 from animix.cli.network_commands import NETWORK_COMMANDS
 from animix.cli.preset_commands import presets
 from animix.cli.report import choose_report, clock
+from animix.cli.schema_command import schema
 from animix.errors import AnimixError, OptionError
 from animix.tables import count, share_lines
 from animix.timeline.timeline import LARGEST_SEED
@@ -413,6 +414,7 @@ def render_demo(
 
 
 app.command()(presets)
+app.command()(schema)
 app.command()(cache)
 for network_command in NETWORK_COMMANDS:
     app.command()(network_command)
