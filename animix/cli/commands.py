@@ -47,6 +47,7 @@ from animix.cli.film_telling import tell_film, tell_profile
 from animix.cli.network_commands import NETWORK_COMMANDS
 from animix.cli.preset_commands import presets
 from animix.cli.report import choose_report
+from animix.cli.schema_command import schema
 from animix.errors import OptionError
 from animix.tables import count
 from animix.timeline.timeline import LARGEST_SEED
@@ -405,6 +406,7 @@ def render_demo(
 
 
 app.command()(presets)
+app.command()(schema)
 app.command()(cache)
 for network_command in NETWORK_COMMANDS:
     app.command()(network_command)
