@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from animix import whole_file
 from animix.cli import commands
 from animix.errors import OptionError
 from animix.video import cache as cache_module
@@ -92,7 +93,7 @@ def test_files_are_read_again_when_they_may_have_changed(tmp_path, monkeypatch):
     old, new = tmp_path / "old", tmp_path / "new"
     for file in (old, new):
         file.write_bytes(b"a network")
-    monkeypatch.setattr(cache_module, "SETTLED_NS", 0)
+    monkeypatch.setattr(whole_file, "SETTLED_NS", 0)
     with Cache(tmp_path / "reel.mp4") as cache:
         first = cache.digests([old, new])
         assert first[old] == first[new]

@@ -28,10 +28,12 @@ def cache(
 
     def tell_one(folder: Path) -> None:
         from animix.video.cache import kept_in, prune
+        from animix.video.record import prune_records
 
         kept = kept_in(folder)
         if do_prune:
             prune(folder)
+            prune_records(folder)
         for film in kept:
             is_removed = do_prune and not film.is_in_use
             told = "removed" if is_removed else "being rendered" if film.is_in_use else "kept"
