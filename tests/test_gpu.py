@@ -39,6 +39,13 @@ def relative_error(found, expected):
     return float(np.abs(found.cpu().numpy() - expected).max() / np.abs(expected).max())
 
 
+def coded_pictures(mp4):
+    """What a film's mdat box holds: all but its table and its recipe."""
+    found = mp4.read_bytes()
+    start = found.index(b"mdat")
+    return found[start : start - 4 + int.from_bytes(found[start - 4 : start], "big")]
+
+
 @pytest.fixture
 def folder(tmp_path):
     """A folder with a base, a run of forty snapshots and a timeline."""
@@ -309,10 +316,9 @@ def test_outputs_of_one_timeline_are_those_of_films_alone(folder):
     films = open_films(load_timeline(folder / "reel.yaml", both), device="cuda")
     list(encode_all(jobs_of(films)))
     for size, output in zip(sizes, outputs, strict=True):
-        found = (folder / f"{size}.mp4").read_bytes()
+        found = coded_pictures(folder / f"{size}.mp4")
         alone = {"duration": "90f", "output": output}
         (film,) = open_films(load_timeline(folder / "reel.yaml", alone), device="cuda")
         list(encode_all(jobs_of([film]), fresh=True, recipe=False))
         assert count_frames(folder / f"{size}.mp4") == 90
-        mdat = (folder / f"{size}.mp4").read_bytes()
-        assert mdat[mdat.index(b"mdat") :][:50_000] == found[found.index(b"mdat") :][:50_000]
+        assert coded_pictures(folder / f"{size}.mp4") == found
