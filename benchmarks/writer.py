@@ -27,17 +27,13 @@ from animix.film import open_film
 from animix.timeline.reader import load_timeline
 from animix.video.ffmpeg import ffmpeg_version, find_ffmpeg
 from animix.video.muxing import add_sound
-from animix.video.segments import (
-    Segment,
-    SegmentEncoder,
-    make_encoder,
-    segment_frames,
-    threads_of_each,
-)
-from animix.video.settings import EncoderSettings, arguments, num_cores
+from animix.video.segments import Segment, SegmentEncoder, make_encoder, threads_of_each
+from animix.video.settings import EncoderSettings, Preset, arguments, num_cores
 
 SIZE = (1080, 1920)
 SECONDS = 60
+NUM_FRAMES: dict[Preset, int] = {"medium": 96, "ultrafast": 160}
+"""By preset: what renders use, and what drafts do, where the writer is most of it."""
 
 
 def main() -> None:
@@ -49,30 +45,15 @@ def main() -> None:
 
     width, height = SIZE
     film = open_film(load_timeline(demo.TIMELINE, {"size": f"{width}x{height}"}))
-    settings = EncoderSettings(width, height, film.schedule.fps)
-    # One chunk, so that both have one ffmpeg at a time whatever the machine.
-    painted = np.concatenate(list(film.cells(range(segment_frames(settings)))))
+    painted = np.concatenate(list(film.cells(range(max(NUM_FRAMES.values())))))
+    results: dict[str, dict[str, object]] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / "raw.yuv").write_bytes(painted)
-        from_file, by_writer = [], []
-        for run in range(options.runs):
-            from_file.append(seconds_from_file(folder, settings))
-            by_writer.append(seconds_of_writer(folder, painted, settings))
-            print(f"{run}  {from_file[-1]:.2f} s  {by_writer[-1]:.2f} s", flush=True)
-        joining = [seconds_of_joining(folder, settings, len(painted)) for _ in range(options.runs)]
-    results = {
-        "size": list(SIZE),
-        "frames": len(painted),
-        "file_seconds": round(statistics.median(from_file), 2),
-        "writer_seconds": round(statistics.median(by_writer), 2),
-        "more": round(statistics.median(by_writer) / statistics.median(from_file) - 1, 3),
-        "joining_seconds": round(statistics.median(joining), 2),
-        "runs": [
-            [round(seconds, 2) for seconds in each]
-            for each in zip(from_file, by_writer, strict=True)
-        ],
-    }
+        for preset, num_frames in NUM_FRAMES.items():
+            settings = EncoderSettings(width, height, film.schedule.fps, preset=preset)
+            results[preset] = beside_a_file(folder, painted[:num_frames], settings, options.runs)
+        joining = [seconds_of_joining(folder, settings, num_frames) for _ in range(options.runs)]
+    results["joining and sound"] = {"seconds": round(statistics.median(joining), 2)}
     facts = {
         "processor": processor(),
         "cores": num_cores(),
@@ -82,6 +63,26 @@ def main() -> None:
     text = json.dumps({**facts, "results": results}, indent=2) + "\n"
     (options.results / "writer.json").write_text(text, encoding="utf-8")
     print(text)
+
+
+def beside_a_file(
+    folder: Path, painted: NDArray[np.uint8], settings: EncoderSettings, num_runs: int
+) -> dict[str, object]:
+    """Both, in turns. All is one chunk: each has one ffmpeg at a time, whatever the machine."""
+    (folder / "raw.yuv").write_bytes(painted)
+    runs = [
+        (seconds_from_file(folder, settings), seconds_of_writer(folder, painted, settings))
+        for _ in range(num_runs)
+    ]
+    from_file, by_writer = (statistics.median(each) for each in zip(*runs, strict=True))
+    found = {
+        "frames": len(painted),
+        "file_seconds": round(from_file, 2),
+        "writer_seconds": round(by_writer, 2),
+        "more": round(by_writer / from_file - 1, 3),
+    }
+    print(f"{settings.preset}: {found}", flush=True)
+    return {**found, "runs": [[round(seconds, 2) for seconds in run] for run in runs]}
 
 
 def seconds_from_file(folder: Path, settings: EncoderSettings) -> float:
