@@ -173,3 +173,10 @@ def test_a_folder_that_is_none_is_refused(tmp_path, run, monkeypatch, arguments)
     code, _, err = run("cache", *arguments)
     assert code == 2
     assert "is no folder" in err
+
+
+def test_before_the_first_render_nothing_is_kept(tmp_path, run, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run("cache") == (0, "renders  0 films, 0.0 MB\n", "")
+    assert run("cache", "--prune")[0] == 0
+    assert list(tmp_path.iterdir()) == []
