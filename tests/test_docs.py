@@ -134,6 +134,16 @@ def test_the_figures_of_errors_memory_films_and_starts_are_those_of_their_benchm
         assert f"{starts[f'1024 px, {case}']['first_frame_seconds']} s {words}" in page
 
 
+def test_the_figures_of_the_writer_are_those_of_its_benchmark():
+    results = json.loads((ROOT / "benchmarks/results/writer.json").read_text())["results"]
+    page = (ROOT / "docs/performance.md").read_text(encoding="utf-8")
+    assert f"takes {results['joining and sound']['seconds']} s." in page
+    for preset in ("medium", "ultrafast"):
+        found = results[preset]
+        figures = f"{found['frames']} | {found['file_seconds']} | {found['writer_seconds']}"
+        assert f"| {preset} | {figures} |" in page
+
+
 def test_the_figures_of_several_gpus_are_those_of_their_benchmark():
     report = json.loads((ROOT / "benchmarks/results/gpus-cuda.json").read_text())
     page = (ROOT / "docs/performance.md").read_text(encoding="utf-8")
