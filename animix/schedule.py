@@ -16,7 +16,7 @@ from animix.latents import KeyPath
 from animix.mix import Overlay, share, stack
 from animix.networks.facts import NetworkFacts
 from animix.timeline.arrays import Floats
-from animix.timeline.clock import Clock, Section
+from animix.timeline.clock import Clock
 from animix.timeline.framing import Fit, Framing
 from animix.timeline.instants import Instants, even
 from animix.timeline.keyframes import Clip
@@ -288,22 +288,6 @@ class Schedule:
         if self.clip.loop and seconds >= end:
             return 0
         return min(math.floor(seconds * self.fps), self.num_frames - 1)
-
-    def frames_of(self, section: Section) -> range:
-        """The frames that a section shows; its last one too where it ends with the clip.
-
-        OptionError for one that is over before its first frame.
-        """
-        end = self.clip.end_seconds
-        start, stop = section.start.at(end), section.stop.at(end)
-        until = self.num_frames if stop >= end else math.ceil(stop * self.fps)
-        frames = range(math.ceil(start * self.fps), min(until, self.num_frames))
-        if not frames:
-            raise OptionError(
-                f"section {section.name} lasts {float(stop - start):.3g} s, and at "
-                f"{float(self.fps):g} fps no frame is shown meanwhile"
-            )
-        return frames
 
 
 def _of_each(taken: Callable[[Floats], Floats], tracks: Sequence[Floats]) -> tuple[Floats, ...]:

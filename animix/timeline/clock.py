@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from animix.errors import Mark, OptionError
-from animix.timeline.keyframes import Time
+from animix.errors import Mark, Mistake, OptionError, TimelineError
+from animix.timeline.keyframes import Clip, Time
 from animix.timeline.misread import Consequence
 
 BEATS_A_BAR = 4
@@ -24,6 +25,26 @@ class Section:
     stop: Time
     """Not included."""
     mark: Mark
+
+    def frames(self, clip: Clip, fps: Fraction) -> range:
+        """The frames that a film shows of it, the last one too if it goes to the clip's end.
+
+        TimelineError where it is over before its first frame.
+
+        >>> second = Time(Fraction(1)), Time(Fraction(2))
+        >>> clip = Clip(90, Fraction(30), Fraction(3), loop=False)
+        >>> Section("hook", *second, Mark("reel.yaml", 1, 1)).frames(clip, fps=Fraction(30))
+        range(30, 60)
+        """
+        num_frames, end = clip.num_frames_at(fps), clip.end_seconds
+        start, stop = self.start.at(end), self.stop.at(end)
+        stop_frame = num_frames if stop >= end else math.ceil(stop * fps)
+        frames = range(math.ceil(start * fps), min(stop_frame, num_frames))
+        if not frames:
+            message = f"section {self.name} shows no frame at {float(fps):.4g} fps"
+            hint = f"it lasts {float(stop - start):.3g} s"
+            raise TimelineError([Mistake(self.mark, message, hint)])
+        return frames
 
 
 @dataclass(frozen=True)
