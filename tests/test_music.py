@@ -297,3 +297,25 @@ def test_a_long_chain_of_markers_is_no_trouble():
     chain = ", ".join(f"m{number}: m{number + 1}" for number in range(999))
     found = read_timeline(timeline(f"markers: {{{chain}, m999: bar 2}}"), "reel.yaml")
     assert found.clock.markers["m0"] == Time(Fraction(2))
+
+
+AT_140 = (
+    "loop: true",
+    "noise: {loop: 4bar}",
+    "latents: {seeds: [3, 17, 42, 8], every: 2bar}",
+    "truncation: {bar 1: 1, bar 5..bar 9 every 1b: 1 -> 0.5, bar 9: 1}",
+    "blend: {swap: {start..end every 1bar: 8 -> 32, end: 8}, alpha: {0s: 1, 16b: 0, bar 9: 1}}",
+)
+
+
+@pytest.mark.parametrize("line", AT_140[1:])
+@pytest.mark.parametrize("fps", [24, 30, 60])
+def test_bars_that_are_no_whole_number_of_frames_loop(line, fps):
+    found = read_timeline(timeline(AT_140[0], line, bpm=140, fps=fps), "reel.yaml")
+    assert found.duration_seconds == Fraction(96, 7)
+    assert (found.duration_seconds * found.fps).denominator != 1
+
+
+def test_noise_that_has_not_come_round_with_the_bars_does_not():
+    (found,) = mistakes_of(timeline("loop: true", "noise: {loop: 3bar}", bpm=140))
+    assert "seam: the noise returns every 5.14286 s" in found.message
