@@ -122,6 +122,22 @@ def test_hostile_places_cost_nothing(text):
     assert len(caught.value.message) < 200
 
 
+WORDS = ["bar", "beat", "b", "5", "0", "2.5", "+", "-", " ", "drop", "hook", "end", "%", "s", ".."]
+
+
+@given(words=st.lists(st.sampled_from(WORDS), max_size=12))
+def test_any_words_are_a_time_or_misread(words):
+    text = "".join(words)
+    for parse in (parse_time, parse_length, parse_span):
+        try:
+            found = parse(text, CLOCK)
+        except Misread as misread:
+            assert misread.message
+            assert 0 <= misread.offset <= len(text)
+        else:
+            assert found
+
+
 def test_a_clock_has_a_tempo_that_people_can_play():
     with pytest.raises(OptionError, match="expected 1 to 1000"):
         Clock(FPS, bpm=Fraction(0))
