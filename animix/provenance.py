@@ -12,6 +12,7 @@ from animix.chunks import latent_files
 from animix.engine.precision import choose_precision
 from animix.errors import Mark
 from animix.film import Film
+from animix.timeline.audio import TEMPO_KEYS
 from animix.timeline.document import MOST_CHARACTERS
 from animix.timeline.latent_path import renamed
 from animix.timeline.nodes import ListNode, MapNode, Node, TextNode, with_texts
@@ -123,6 +124,7 @@ def _resolved(film: Film, names: Mapping[Path, str]) -> MapNode:
         found["audio"] = with_audio_file(written["audio"], lambda _: sound)
     else:
         found.pop("audio", None)
+        found |= _tempo(written.get("audio"))
     found["output"] = _output(film.output)
     return _map({key: found[key] for key in KEYS if key in found})
 
@@ -204,6 +206,13 @@ def with_audio_file(audio: Node, change: Callable[[str], str]) -> Node:
         for key, value in audio.entries
     )
     return replace(audio, entries=tuple(entries))
+
+
+def _tempo(audio: Node | None) -> dict[str, Node]:
+    """What is left of a sound that isn't heard: under ``audio`` the tempo by which keys stand."""
+    entries = audio.entries if isinstance(audio, MapNode) else ()
+    kept = tuple((key, value) for key, value in entries if key.text in TEMPO_KEYS)
+    return {"audio": MapNode(kept, _NOWHERE)} if kept else {}
 
 
 _NOWHERE = Mark("", 0, 0)

@@ -66,6 +66,7 @@ def make_schedule(timeline: Timeline, facts: NetworkFacts, columns: Sequence[Col
             rotate=sampler.values(frame.rotate),
             background=frame.background,
         ),
+        clock=bound.clock,
     )
     if sampler.mistakes:
         raise TimelineError(dict.fromkeys(sampler.mistakes))

@@ -16,6 +16,7 @@ from animix.latents import KeyPath
 from animix.mix import Overlay, share, stack
 from animix.networks.facts import NetworkFacts
 from animix.timeline.arrays import Floats
+from animix.timeline.clock import Clock
 from animix.timeline.framing import Fit, Framing
 from animix.timeline.instants import Instants, even
 from animix.timeline.keyframes import Clip
@@ -151,6 +152,8 @@ class Schedule:
     classes: KeyPath | None
     noise: Noise
     frame: FrameSamples
+    clock: Clock
+    """What times are told by, but for frames, which are the film's."""
 
     @property
     def num_frames(self) -> int:
@@ -272,7 +275,7 @@ class Schedule:
         OptionError for what is no time or lies outside the clip.
         """
         try:
-            seconds = parse_time(text, self.fps).at(self.clip.end_seconds)
+            seconds = parse_time(text, replace(self.clock, fps=self.fps)).at(self.clip.end_seconds)
         except Misread as exc:
             raise OptionError(f"--at: {exc.message}; {exc.hint}".removesuffix("; ")) from exc
         end = self.clip.end_seconds

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ from animix.delivery import film_path
 from animix.film import Film
 from animix.networks.blend import setting_differences
 from animix.networks.related import RELATED, correlation
+from animix.schedule import Schedule
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,22 @@ class OutputSummary:
 
 
 @dataclass(frozen=True)
+class SectionSummary:
+    """A section of the clip, as the first output shows it."""
+
+    name: str
+    first_frame: int
+    last_frame: int
+    start_seconds: float
+    stop_seconds: float
+
+    def line(self) -> str:
+        """It, for people."""
+        seconds = f"{self.start_seconds:.4g} s to {self.stop_seconds:.4g} s"
+        return f"  section {self.name}: frames {self.first_frame}..{self.last_frame}, {seconds}"
+
+
+@dataclass(frozen=True)
 class Summary:
     """What ``animix check`` tells of a timeline without mistakes."""
 
@@ -66,6 +84,7 @@ class Summary:
     """What is heard when."""
     outputs: tuple[OutputSummary, ...] = ()
     """All that is written, the first one included."""
+    sections: tuple[SectionSummary, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Everything, for machines."""
@@ -95,7 +114,7 @@ class Summary:
             told.append(f"  {self.sound}")
         if len(self.outputs) > 1:
             told += [output.line() for output in self.outputs]
-        return told
+        return told + [section.line() for section in self.sections]
 
 
 def summarize(film: Film, *others: Film) -> tuple[Summary, list[str]]:
@@ -151,9 +170,23 @@ def summarize(film: Film, *others: Film) -> tuple[Summary, list[str]]:
             networks=tuple(networks),
             sound=film.soundtrack.told() if film.soundtrack else None,
             outputs=tuple(_of_output(each) for each in (film, *others)),
+            sections=tuple(_of_sections(schedule)),
         ),
         warnings,
     )
+
+
+def _of_sections(schedule: Schedule) -> Iterator[SectionSummary]:
+    end = schedule.clip.end_seconds
+    for section in filter(None, schedule.clock.sections.values()):
+        frames = section.frames(schedule.clip, schedule.fps)
+        yield SectionSummary(
+            name=section.name,
+            first_frame=frames[0],
+            last_frame=frames[-1],
+            start_seconds=float(section.start.at(end)),
+            stop_seconds=float(section.stop.at(end)),
+        )
 
 
 def _of_output(film: Film) -> OutputSummary:

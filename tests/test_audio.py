@@ -20,6 +20,10 @@ def test_a_timeline_is_silent_unless_it_names_a_sound():
     assert read_timeline(with_key("title: x"), "reel.yaml").audio is None
 
 
+def test_a_tempo_alone_makes_no_sound():
+    assert audio_of("{bpm: 128, first-beat: 250ms}") is None
+
+
 def test_a_sound_lies_beside_the_timeline_and_has_defaults():
     short, long = audio_of("song.mp3"), audio_of("{file: song.mp3}")
     for audio in (short, long):
@@ -45,6 +49,10 @@ def test_a_sound_lies_beside_the_timeline_and_has_defaults():
         ("loop: true", "loop", True),
         ("fade-in: 250ms", "fade_in_seconds", Fraction(1, 4)),
         ("fade-out: 1.5s", "fade_out_seconds", Fraction(3, 2)),
+        ("bpm: 120, start: bar 2", "start", Time(Fraction(2))),
+        ("bpm: 120, first-beat: 1s, start: bar 2", "start", Time(Fraction(3))),
+        ("bpm: 120, first-beat: 1s, trim: 4b..4bar", "trim", (2, 8)),
+        ("bpm: 120, first-beat: 1s, fade-in: 1b", "fade_in_seconds", Fraction(1, 2)),
         ("loudness: -14", "loudness_lufs", -14),
         ("loudness: -23 LUFS", "loudness_lufs", -23),
     ],
@@ -61,14 +69,12 @@ def test_options(option, attribute, expected):
         ("{}", 8, "audio has no file", "{file: song.mp3}"),
         ("{trim: 2s}", 8, "audio has no file", ""),
         ("{file: x, trm: 2s}", 18, 'unknown key "trm"', 'did you mean "trim"?'),
-        ("{file: x, bpm: 128}", 18, "bpm: planned but not available yet", ""),
-        ("{bpm: 128}", 9, "bpm: planned but not available yet", ""),
-        ("{file: x, first-beat: 0s}", 18, "first-beat: planned but not", ""),
+        ("{bpm: 128, loop: true}", 8, "audio has no file", ""),
         ("{file: x, start: 2}", 25, "2 needs a unit", "write 2s"),
         ("{file: x, start: -1s}", 25, "the sound starts before the clip", "trim"),
         ("{file: x, start: 6s}", 25, "after the end of the clip", "the duration is 6s"),
         ("{file: x, start: end}", 25, "after the end of the clip", "the duration is 6s"),
-        ("{file: x, start: bar 2}", 25, "beats and bars: planned", ""),
+        ("{file: x, start: bar 2}", 25, "beats and bars need a bpm", "bpm: 128"),
         ("{file: x, trim: 50%}", 24, '"50%" is a place in the clip, not in the sound', "12s"),
         ("{file: x, trim: 1s..end}", 28, '"end" is a place in the clip', "12s..40s"),
         ("{file: x, trim: 2s..1s}", 24, '"2s..1s" ends before it starts', "12s..40s"),

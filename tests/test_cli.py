@@ -126,6 +126,69 @@ def test_two_timelines_never_write_the_same_film(folder, run):
     assert "would replace" in err
 
 
+MUSIC = (
+    REEL.replace("duration: 1s", "duration: 4b")
+    + """
+audio: {bpm: 120}
+markers: {drop: bar 1 beat 2}
+sections: {hook: drop..drop + 2b, rest: drop + 2b..end, blink: 1010ms..1020ms}
+"""
+)
+
+
+@pytest.mark.parametrize(
+    ("section", "name", "frames"),
+    [("hook", "reel-frames-5-14.mp4", 10), ("rest", "reel-frames-15-19.mp4", 5)],
+)
+def test_a_section_alone_is_rendered(folder, run, section, name, frames):
+    (folder / "reel.yaml").write_text(MUSIC)
+    code, out, _ = run("render", "reel.yaml", "--section", section)
+    assert (code, out.split("  ")[0]) == (0, f"renders/{name}")
+    assert count_frames(folder / "renders" / name) == frames
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--section", "hok"], '--section "hok": there is no such section; did you mean "hook"?'),
+        (["--section", "zzz"], "the sections are hook, rest, blink"),
+        (["--section", "hook", "--frames", "1..2"], "both name a part: give one of them"),
+    ],
+)
+def test_a_section_that_is_none_is_an_error(folder, run, options, message):
+    (folder / "reel.yaml").write_text(MUSIC)
+    code, _, err = run("render", "reel.yaml", *options)
+    assert code == 2
+    assert message in err
+
+
+def test_a_timeline_without_sections_says_how_to_write_one(folder, run):
+    code, _, err = run("render", "reel.yaml", "--section", "hook")
+    assert code == 2
+    assert "the timeline has none; write sections: {hook: 2s..6s}" in err
+
+
+def test_check_tells_sections_and_still_takes_markers(folder, run):
+    (folder / "reel.yaml").write_text(MUSIC.replace(", blink: 1010ms..1020ms", ""))
+    code, out, _ = run("check", "reel.yaml")
+    assert code == 0
+    assert "  section hook: frames 5..14, 0.5 s to 1.5 s\n" in out
+    for at, frame in (("drop + 1b", 10), ("bar 1 beat 4", 15), ("3b", 15)):
+        code, out, _ = run("still", "reel.yaml", "--at", at)
+        assert (code, out.split("  ")[0]) == (0, f"renders/reel-frame-{frame}.png")
+    code, _, err = run("still", "reel.yaml", "--at", "dorp")
+    assert code == 2
+    assert 'did you mean "drop"?' in err
+
+
+@pytest.mark.parametrize("command", [["check"], ["render", "--section", "blink"]])
+def test_a_section_without_a_frame_is_a_mistake_at_its_place(folder, run, command):
+    (folder / "reel.yaml").write_text(MUSIC)
+    code, _, err = run(*command, "reel.yaml")
+    assert code == 2
+    assert "reel.yaml:10:64  section blink shows no frame at 10 fps" in err
+
+
 @pytest.mark.parametrize(
     ("options", "name", "frames"),
     [

@@ -71,6 +71,11 @@ def test_a_recipe_tells_everything_and_no_folder(folder):
         "{networks: {aa: secret/faces.safetensors, bb: 'secret/art-*.safetensors'}, duration: 1s,"
         " mapping: bb, blend: [aa], latents: [secret/w.npy], audio: secret/song.wav,"
         " loop: false, noise: random}",
+        "{networks: {aa: secret/faces.safetensors, bb: secret/art-1.safetensors}, duration: 2b,"
+        " audio: {bpm: 140, first-beat: 100ms}, markers: {drop: 1b}, sections: {hook: drop..end},"
+        " blend: {alpha: {0s: 0, drop: 1, end: 0}}}",
+        "{networks: {aa: secret/faces.safetensors}, duration: 1bar, output: reel.gif, fps: 10,"
+        " audio: {file: secret/song.wav, bpm: 140}}",
     ],
 )
 def test_the_recipe_beside_its_files_gives_the_same_frames_and_the_same_recipe(folder, text):

@@ -188,7 +188,7 @@ def test_frames_are_counted_exactly_halves_up(duration, fps, num_frames):
         ("frame: {background: redd}", 21, 'unknown colour "redd"', 'did you mean "red"?'),
         ("frame: {background: '#12345'}", 22, 'unknown colour "#12345"', "#102030"),
         ("frame:\n  background: #102030", 14, "a # starts a comment", 'in quotes: "#102030"'),
-        ("markers: {}", 1, "markers: planned but not available yet", ""),
+        ("bpm: 128", 1, 'unknown key "bpm"', "write audio: {bpm: 128}"),
         ("variants: {seed: 1..20}", 1, "variants: planned but not available yet", ""),
         ("extends: base.yaml", 1, "extends: planned but not available yet", ""),
         ("nettworks: {}", 1, 'unknown key "nettworks"', 'did you mean "networks"?'),
@@ -211,7 +211,7 @@ def test_what_a_key_cannot_be_is_a_mistake_with_its_column(line, column, message
         ("duration: 6s", "reel.yaml", "networks is missing"),
         ("networks: {a: a.pkl}", "reel.yaml", "duration is missing"),
         ("networks: {a: a.pkl}\nduration: 6", "reel.yaml:2:11", "6 needs a unit"),
-        ("networks: {a: a.pkl}\nduration: 8bar", "reel.yaml:2:11", "beats and bars: planned"),
+        ("networks: {a: a.pkl}\nduration: 8bar", "reel.yaml:2:11", "beats and bars need a bpm"),
         ("networks: {a: a.pkl}\nduration: 100%", "reel.yaml:2:11", "is a place in the clip"),
         ("networks: {a: a.pkl}\nduration: 999999999999s", "reel.yaml:2:11", "2.78e+08 hours"),
         ("networks: {a: a.pkl}\nduration: 200:00:00", "reel.yaml:2:11", "200 hours are more than"),
@@ -248,13 +248,13 @@ blend:
   - faces: {swap: 64, snapshot: 0}
   - anmie: {swap: 64}
   - anime:
-      swap: {0s: 2, 3: 64, 50%: al, strat: 8, 1b: 4, 9s: 4}
+      swap: {0s: 2, 3: 64, 50%: al, strat: 8, bar 0: 4, 9s: 4}
       alpha: =0.35
       width: {0s: 0, 2s: .nan, 2000ms: 1}
       take: hihg
 noise: const
 frame: {background: redd, zoom: {0s: 1 bezier(.2, 0, .3, 1), 2s: 1}, pan: {0s:0}}
-audio: {file: x.wav, bpm: 120}
+audio: {file: x.wav, bpm: 120bpm}
 fps: 30
 """
 EXPECTED = [
@@ -278,8 +278,8 @@ EXPECTED = [
     ("13:21", "3 needs a unit", "write 3s"),
     ("13:33", '"al" is not a number', 'did you mean "all"?'),
     ("13:37", '"strat" is not a time', 'did you mean "start"?'),
-    ("13:47", "planned but not available yet", ""),
-    ("13:54", '"9s" lies after the end', ""),
+    ("13:47", "bars are counted from 1", "start"),
+    ("13:57", '"9s" lies after the end', ""),
     ("14:14", "expressions (=…): planned", ""),
     ("15:19", "width of anime can't be 0", ""),
     ("15:26", '".nan" is not a finite number', ""),
@@ -289,7 +289,7 @@ EXPECTED = [
     ("18:21", 'unknown colour "redd"', 'did you mean "red"?'),
     ("18:38", "a comma inside {…} split this value", "bezier .2 0 .3 1"),
     ("18:76", 'a space is missing after "0s:"', "write 0s: 0"),
-    ("19:22", "bpm: planned but not available yet", ""),
+    ("19:27", "no number of beats a minute", "write bpm: 128"),
     ("20:1", 'the key "fps" stands here twice', "line 3"),
 ]
 

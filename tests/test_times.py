@@ -2,12 +2,14 @@ from fractions import Fraction
 
 import pytest
 
+from animix.timeline.clock import Clock
 from animix.timeline.keyframes import Time
 from animix.timeline.misread import Misread
 from animix.timeline.numbers import parse_number, parse_whole
 from animix.timeline.times import parse_length, parse_time
 
 FPS = Fraction(30000, 1001)
+CLOCK = Clock(FPS)
 
 
 @pytest.mark.parametrize(
@@ -33,13 +35,13 @@ FPS = Fraction(30000, 1001)
     ],
 )
 def test_a_time_is_an_exact_fraction(text, seconds, end_share):
-    assert parse_time(text, FPS) == Time(Fraction(seconds), Fraction(end_share))
+    assert parse_time(text, CLOCK) == Time(Fraction(seconds), Fraction(end_share))
 
 
 @pytest.mark.parametrize(
     ("text", "message", "hint"),
     [
-        ("2", "2 needs a unit", "write 2s (seconds) or 2f (frames)"),
+        ("2", "2 needs a unit", "write 2s (seconds), 2f (frames), 2b (beats) or 2bar"),
         ("2.5", "2.5 needs a unit", "write 2.5s"),
         ("2 s", "2 s has a space in it", "write 2s"),
         ("2m", '"2m": there is no unit "m"', "1:30.5"),
@@ -53,21 +55,21 @@ def test_a_time_is_an_exact_fraction(text, seconds, end_share):
         ("1s +", '"1s +" is not a time', "times look like"),
         ("1e3s", "is not a time", "times look like"),
         ("٣s", "is not a time", "times look like"),
-        ("4b", "times in beats and bars: planned but not available yet", ""),
-        ("bar 5 beat 3", "times in beats and bars: planned but not available yet", ""),
-        ("end - 1bar", "times in beats and bars: planned but not available yet", ""),
+        ("4b", "beats and bars need a bpm", "write audio: {bpm: 128}"),
+        ("bar 5 beat 3", "beats and bars need a bpm", "write audio: {bpm: 128}"),
+        ("end - 1bar", "beats and bars need a bpm", "write audio: {bpm: 128}"),
     ],
 )
 def test_what_is_no_time_is_refused_with_what_to_write(text, message, hint):
     with pytest.raises(Misread) as caught:
-        parse_time(text, FPS)
+        parse_time(text, CLOCK)
     assert message in caught.value.message
     assert hint in caught.value.hint
 
 
 def test_the_refused_word_of_a_sum_is_marked():
     with pytest.raises(Misread) as caught:
-        parse_time("end - dropp", FPS)
+        parse_time("end - dropp", CLOCK)
     assert (caught.value.offset, caught.value.width) == (6, 5)
 
 
@@ -76,7 +78,7 @@ def test_the_refused_word_of_a_sum_is_marked():
 )
 def test_hostile_times_are_refused(text):
     with pytest.raises(Misread) as caught:
-        parse_time(text, FPS)
+        parse_time(text, CLOCK)
     assert len(caught.value.message) < 200
 
 
@@ -85,7 +87,7 @@ def test_hostile_times_are_refused(text):
     [("2s", 2), ("1s + 15f", 1 + 15 / FPS), ("1:30", 90), ("1ms", Fraction(1, 1000))],
 )
 def test_a_length_is_in_seconds(text, seconds):
-    assert parse_length(text, FPS) == seconds
+    assert parse_length(text, CLOCK) == seconds
 
 
 @pytest.mark.parametrize(
@@ -93,7 +95,7 @@ def test_a_length_is_in_seconds(text, seconds):
 )
 def test_a_length_is_above_zero_and_no_place(text):
     with pytest.raises(Misread):
-        parse_length(text, FPS)
+        parse_length(text, CLOCK)
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,7 @@ def test_pan_sets_two_tracks_with_the_same_times_and_eases():
 @pytest.mark.parametrize(
     ("text", "column", "message", "hint"),
     [
-        ("blend: {swap: {2: 64, end: 4}}", 16, "2 needs a unit", "write 2s (seconds) or 2f"),
+        ("blend: {swap: {2: 64, end: 4}}", 16, "2 needs a unit", "write 2s (seconds), 2f"),
         ("blend: {swap: {0s: 64 ease-inn}}", 23, 'unknown ease "ease-inn"', 'mean "ease-in"?'),
         ("blend: {swap: al}", 15, '"al" is not a number', 'did you mean "all"?'),
         ("blend: {swap: 2}", 15, "swap of anime can't be 2: the least is 4", ""),
@@ -112,7 +112,7 @@ def test_pan_sets_two_tracks_with_the_same_times_and_eases():
         ("blend: {swap: {0s..9s every 1s: 4}}", 16, "lies after the end of the clip", ""),
         ("blend: {swap: {0s..end every 5: 4}}", 30, "5 needs a unit", "write 5s"),
         ("blend: {swap: {0s..end every 0s: 4}}", 30, "no length above 0", ""),
-        ("blend: {swap: {0s..end every 1b: 4}}", 30, "beats and bars: planned", ""),
+        ("blend: {swap: {0s..end every 1b: 4}}", 30, "beats and bars need a bpm", ""),
         ("blend: {swap: {0s..endd every 1s: 4}}", 20, '"endd" is not a time', '"end"?'),
         ("blend: {swap: {0s..end: 4}}", 16, '"0s..end" is not a time', "every"),
         ("blend: {swap: {4..32: 4}}", 16, "are resolutions, and times are expected", ""),

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from animix.errors import OptionError
+from animix.timeline.clock import Clock, Section
+from animix.timeline.misread import quoted, suggestion
 from animix.timeline.timeline import LARGEST_SEED
 
 MAX_SEEDS = 2000
@@ -56,6 +58,18 @@ def parse_frames(text: str, num_frames: int) -> range:
             f"{num_frames - 1}"
         )
     return frames
+
+
+def parse_section(text: str, clock: Clock) -> Section:
+    """The section that ``--section`` names."""
+    section = clock.sections.get(text.strip())
+    if section is None:
+        known = ", ".join(clock.sections)
+        hint = suggestion(text, clock.sections) or f"the sections are {known}"
+        if not known:
+            hint = "the timeline has none; write sections: {hook: 2s..6s}"
+        raise OptionError(f"--section {quoted(text)}: there is no such section; {hint[:200]}")
+    return section
 
 
 def parse_seeds(text: str) -> list[int]:

@@ -37,6 +37,7 @@ from animix.cli.arguments import (
     parse_frames,
     parse_memory,
     parse_range,
+    parse_section,
     parse_seeds,
     parse_settings,
     with_suffix,
@@ -85,6 +86,9 @@ def render(
     frames: Annotated[
         str | None, typer.Option(metavar="A..B", help="Frame numbers, both included.")
     ] = None,
+    section: Annotated[
+        str | None, typer.Option(metavar="NAME", help="A section of the timelines.")
+    ] = None,
     output: Output = None,
     device: Device = None,
     gpus: Gpus = None,
@@ -111,7 +115,7 @@ def render(
 ) -> None:
     """Render timelines to films, mp4 files unless they say otherwise, by default into renders/.
 
-    A draft or a range of frames gets a file name of its own. What was interrupted goes on with the
+    A draft or a part gets a file name of its own. What was interrupted goes on with the
     same command. With several files or outputs --output names a folder. With several files a bad
     one doesn't stop the others, films that are there and would not change are left as they are, and
     a table ends it.
@@ -129,6 +133,11 @@ def render(
         planned = [film_path(timeline, draft=draft, output=each) for each in timeline.outputs]
         targets = film_targets(output, planned, batch=is_batch)
         wanted = None if frames is None else parse_range(frames, timeline.num_frames)
+        if frames is not None and section is not None:
+            raise OptionError("--frames and --section both name a part: give one of them")
+        if section is not None:
+            fps = timeline.output.fps or timeline.fps
+            wanted = parse_section(section, timeline.clock).frames(timeline.clip(True), fps)
         return Commission(timeline, tuple(targets), expected_frames(timeline, wanted))
 
     def open_one(commission: Commission, place: Place, store: Store | None = None) -> list[Job]:
@@ -147,6 +156,9 @@ def render(
         )
         num_frames = films[0].schedule.num_frames
         chosen = None if frames is None else parse_frames(frames, num_frames)
+        if section is not None:
+            schedule = films[0].schedule
+            chosen = parse_section(section, schedule.clock).frames(schedule.clip, schedule.fps)
         jobs = jobs_of(films, chosen, draft=draft)
         targets = film_targets(output, [job.target for job in jobs], batch=is_batch)
         for target in targets:
@@ -205,7 +217,9 @@ def render(
 @app.command()
 def still(
     file: Timeline,
-    at: Annotated[str, typer.Option("--at", metavar="TIME", help="2s, 45f, 50%, 'end - 1s', …")],
+    at: Annotated[
+        str, typer.Option("--at", metavar="TIME", help="2s, 45f, 'bar 5', 50%, 'end - 1s', …")
+    ],
     output: Output = None,
     device: Device = None,
     memory: Memory = None,

@@ -7,15 +7,17 @@ from fractions import Fraction
 from pathlib import Path
 
 from animix.errors import Mark, OptionError
+from animix.timeline.clock import Clock
 from animix.timeline.keyframes import Time
 from animix.timeline.misread import Misread, quoted
 from animix.timeline.nodes import Broken, ListNode, MapNode, Node
 from animix.timeline.numbers import parse_number
 from animix.timeline.reading import Reading
-from animix.timeline.times import PLACES, parse_length, parse_time
+from animix.timeline.times import names_place, parse_length, parse_time
 
-AUDIO_KEYS = ("file", "start", "trim", "loop", "fade-in", "fade-out", "loudness")
-LATER_AUDIO_KEYS = ("bpm", "first-beat")
+TEMPO_KEYS = ("bpm", "first-beat")
+"""They set the timeline's clock, see ``music``."""
+AUDIO_KEYS = ("file", "start", "trim", "loop", "fade-in", "fade-out", "loudness", *TEMPO_KEYS)
 
 QUIETEST_LUFS = -50.0
 LOUDEST_LUFS = -5.0
@@ -81,15 +83,19 @@ def read_audio(reading: Reading, node: Node | None, folder: Path) -> Audio | Non
     noted = reading.num_noted
     found: dict[str, Node] = {"file": node}
     if isinstance(node, MapNode):
-        found = reading.options(node, "audio", AUDIO_KEYS, LATER_AUDIO_KEYS)
+        found = reading.options(node, "audio", AUDIO_KEYS)
+        if found and not set(found) - set(TEMPO_KEYS):
+            return None
         if "file" not in found and reading.num_noted == noted:
             reading.note(node.mark, "audio has no file", "write audio: {file: song.mp3}")
     name = reading.words(found.get("file"), "audio", "a file")
-    fps = reading.fps
-    start = reading.read(found.get("start"), "start", "a time", lambda text: parse_time(text, fps))
-    trim = reading.read(found.get("trim"), "trim", "a time", lambda text: _parse_trim(text, fps))
+    clock = reading.clock
+    start = reading.read(
+        found.get("start"), "start", "a time", lambda text: parse_time(text, clock)
+    )
+    trim = reading.read(found.get("trim"), "trim", "a time", lambda text: _parse_trim(text, clock))
     fades = [
-        reading.read(found.get(key), key, "a length", lambda text: parse_length(text, fps))
+        reading.read(found.get(key), key, "a length", lambda text: parse_length(text, clock))
         for key in ("fade-in", "fade-out")
     ]
     loudness = reading.read(found.get("loudness"), "loudness", "a number", _parse_loudness)
@@ -122,27 +128,28 @@ def _check_start(reading: Reading, start: Time, mark: Mark) -> None:
         reading.note(mark, "the sound starts after the end of the clip", hint)
 
 
-def _parse_trim(text: str, fps: Fraction) -> tuple[Fraction, Fraction | None]:
+def _parse_trim(text: str, clock: Clock) -> tuple[Fraction, Fraction | None]:
     """The part of a sound: ``12s`` is from there on, ``12s..40s`` half-open."""
     first, dots, last = text.partition("..")
-    start = _parse_instant(first, fps, 0)
+    start = _parse_instant(first, clock, 0)
     if not dots:
         return start, None
-    stop = _parse_instant(last, fps, len(first) + len(dots))
+    stop = _parse_instant(last, clock, len(first) + len(dots))
     if stop <= start:
         raise Misread(f"{quoted(text)} ends before it starts", _TRIM)
     return start, stop
 
 
-def _parse_instant(text: str, fps: Fraction, offset: int) -> Fraction:
+def _parse_instant(text: str, clock: Clock, offset: int) -> Fraction:
     """An instant of the sound, in seconds from its start."""
     try:
-        time = parse_time(text, fps)
+        # Beats are lengths here: the first beat is a place in the clip.
+        time = parse_time(text, replace(clock, first_beat_seconds=Fraction(0)))
     except Misread as misread:
         misread.offset += offset
         misread.width = len(text) if misread.width is None else misread.width
         raise
-    if time.end_share or any(place in text for place in (*PLACES, "%")):
+    if names_place(text):
         message = f"{quoted(text)} is a place in the clip, not in the sound"
         raise Misread(message, _TRIM, offset, len(text))
     if time.seconds < 0:

@@ -283,7 +283,7 @@ def _knots(track: Track, clip: Clip) -> tuple[list[_Knot], _Knot | None]:
         time = key.time.at(end)
         knots.append(_Knot(time, float(key.value), arrival, key.ease, key.mark))
     for repeat in track.repeats:
-        knots += _repeated(repeat, end)
+        knots += _repeated(repeat, clip)
     mistakes = [
         Mistake(knot.mark, "this key lies before the start of the clip")
         for knot in knots
@@ -304,12 +304,15 @@ def _knots(track: Track, clip: Clip) -> tuple[list[_Knot], _Knot | None]:
     return [_meeting(group) for group in groups], _meeting(outer) if outer else None
 
 
-def _repeated(repeat: Repeat, end: Fraction) -> Iterator[_Knot]:
+def _repeated(repeat: Repeat, clip: Clip) -> Iterator[_Knot]:
     """The keys of one Repeat, and the one on which it stops."""
+    end = clip.end_seconds
     start, stop = repeat.start.at(end), repeat.stop.at(end)
     value = float(repeat.value)
     arrival = None if repeat.arrival is None else float(repeat.arrival)
-    count = math.ceil((min(stop, end) - start) / repeat.step_seconds)
+    # What would begin at the duration is the next round's, also where frames last a little longer.
+    last = min(end, clip.duration_seconds) if clip.loop else end
+    count = math.ceil((min(stop, last) - start) / repeat.step_seconds)
     for k in range(count):
         reached = arrival if k > 0 else None
         yield _Knot(start + k * repeat.step_seconds, value, reached, repeat.ease, repeat.mark)

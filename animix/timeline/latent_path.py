@@ -139,7 +139,7 @@ def _with_options(reading: Reading, node: MapNode, latents: Latents) -> Latents:
     if seeds is not None and not isinstance(seeds, Broken):
         keys = _seeds(reading, seeds, ease) or latents.keys
     every = reading.read(
-        found.get("every"), "every", "a length", lambda text: parse_length(text, reading.fps)
+        found.get("every"), "every", "a length", lambda text: parse_length(text, reading.clock)
     )
     if every is not None and reading.duration and reading.duration / every > MOST_KEYS:
         visits = f"{float(reading.duration / every):.3g} visits"

@@ -22,6 +22,17 @@ class Misread(ValueError):
         self.width = width
 
 
+class Consequence(Misread):
+    """A text that can't be read because of something elsewhere in the file, its ``cause``.
+
+    Of all the consequences of a cause one is told, and none where the cause itself was.
+    """
+
+    def __init__(self, cause: str, message: str, hint: str = "") -> None:
+        super().__init__(message, hint)
+        self.cause = cause
+
+
 def not_yet(what: str) -> str:
     """What to say of a word of the language whose turn has not come.
 

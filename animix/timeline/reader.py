@@ -14,12 +14,15 @@ from PIL import ImageColor
 from animix.errors import Mark, Mistake, TimelineError
 from animix.timeline.audio import read_audio
 from animix.timeline.bands import read_bands
+from animix.timeline.clock import Clock
 from animix.timeline.document import MOST_CHARACTERS, parse_document
 from animix.timeline.framing import FITS, Fit
 from animix.timeline.instants import LARGEST_NUMBER, common_rate
 from animix.timeline.latent_path import read_latents
 from animix.timeline.layers import read_blend
 from animix.timeline.misread import Misread, quoted, suggestion
+from animix.timeline.music import read_markers, read_sections, read_tempo
+from animix.timeline.names import check_name
 from animix.timeline.nodes import Broken, ListNode, MapNode, Node
 from animix.timeline.output import (
     Output,
@@ -36,12 +39,12 @@ from animix.timeline.timeline import BlendLayer, Frame, NetworkRun, Noise, Timel
 from animix.timeline.times import parse_length
 from animix.timeline.values import Quantity, read_track, read_tracks
 from animix.timeline.vocabulary import (
+    ELSEWHERE,
     FRAME_KEYS,
     KEYS,
     LATER_FRAME_KEYS,
     LATER_KEYS,
     NOISES,
-    RESERVED,
 )
 
 DEFAULT_TRUNCATION = 0.7
@@ -52,7 +55,6 @@ MOST_FRAMES = 1_000_000
 MOST_SAMPLES = 40_000_000
 """Frames times tracks that move; all their values are held at once, eight bytes each."""
 
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _COLOUR = re.compile(r"#(?:[0-9a-fA-F]{3}|[0-9a-fA-F]{6})")
 
 
@@ -115,12 +117,16 @@ def _timeline(reading: Reading, root: Node, path: Path) -> Timeline | None:
             hint = "write networks: {faces: ffhq.pkl} and so on, one key a line"
             reading.note(root.mark, "a timeline is a map of keys", hint)
         return None
-    found = reading.options(root, "a timeline", KEYS, LATER_KEYS)
+    found = reading.options(root, "a timeline", KEYS, LATER_KEYS, ELSEWHERE)
     mark = Mark(str(path), 0, 0)
-    reading.fps = reading.read(found.get("fps"), "fps", "a number", parse_fps) or Fraction(30)
+    own_fps = reading.read(found.get("fps"), "fps", "a number", parse_fps) or Fraction(30)
+    reading.clock = Clock(own_fps)
+    read_tempo(reading, found.get("audio"))
     outputs = read_outputs(reading, found.get("output"), path)
-    rates = {output.fps or reading.fps for output in outputs}
+    rates = {output.fps or own_fps for output in outputs}
     reading.duration = _duration(reading, found.get("duration"), max(rates), mark)
+    read_markers(reading, found.get("markers"))
+    read_sections(reading, found.get("sections"))
     networks = _networks(reading, found.get("networks"), mark)
     blend = read_blend(reading, found.get("blend"), networks, mark)
     truncation = Quantity("truncation")
@@ -129,7 +135,7 @@ def _timeline(reading: Reading, root: Node, path: Path) -> Timeline | None:
     title = reading.words(found.get("title"), "title", "a text")
     size = read_size(reading, found.get("size"))
     # What a clip doesn't say its outputs may agree on.
-    fps = rates.pop() if "fps" not in found and len(rates) == 1 else reading.fps
+    fps = rates.pop() if "fps" not in found and len(rates) == 1 else own_fps
     frame, fit_mark = _frame(reading, found.get("frame"), mark)
     audio = read_audio(reading, found.get("audio"), path.parent)
     for output in outputs:
@@ -162,6 +168,7 @@ def _timeline(reading: Reading, root: Node, path: Path) -> Timeline | None:
         noise=_noise(reading, found.get("noise")),
         frame=frame,
         audio=audio,
+        clock=reading.clock,
         outputs=outputs,
         notes=tuple(reading.notes),
         document=root,
@@ -202,7 +209,9 @@ def _duration(reading: Reading, node: Node | None, fps: Fraction, root: Mark) ->
         reading.note(root, "duration is missing", "write duration: 6s")
         return None
     length = "a length such as 6s"
-    duration = reading.read(node, "duration", length, lambda text: parse_length(text, reading.fps))
+    duration = reading.read(
+        node, "duration", length, lambda text: parse_length(text, reading.clock)
+    )
     if duration is not None and duration * fps > MOST_FRAMES:
         hours = float(duration / 3600)
         message = f"{hours:.3g} hours are more than {MOST_FRAMES} frames at {float(fps):g} fps"
@@ -226,12 +235,7 @@ def _networks(reading: Reading, node: Node | None, root: Mark) -> dict[str, Netw
     networks = {}
     for key, value in node.entries:
         name = key.text
-        if not _NAME.fullmatch(name):
-            message = f"{quoted(name)} can't name a network"
-            reading.note(key.mark, message, "a name is a letter, then letters, digits and _")
-        elif name in RESERVED:
-            message = f"{quoted(name)} can't name a network: it is a word of this language"
-            reading.note(key.mark, message, f"choose another, such as {name}_1")
+        check_name(reading, key, "network")
         # kept all the same: whoever names it later should not hear that it is unknown
         networks[name] = NetworkRun(name, _patterns(reading, value, name), value.mark)
     return networks
@@ -274,7 +278,7 @@ def _noise(reading: Reading, node: Node | None) -> Noise:
     if not node.entries:
         reading.note(node.mark, "noise has no loop", "write noise: {loop: 4s}")
     period = reading.read(
-        found.get("loop"), "loop", "a length", lambda text: parse_length(text, reading.fps)
+        found.get("loop"), "loop", "a length", lambda text: parse_length(text, reading.clock)
     )
     return Noise("fixed") if period is None else Noise("loop", period, node.mark)
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from types import MappingProxyType
 from typing import TypeVar
 
 from animix.errors import Mark, Mistake
-from animix.timeline.misread import Misread, not_yet, quoted, suggestion
+from animix.timeline.clock import Clock
+from animix.timeline.misread import Consequence, Misread, not_yet, quoted, suggestion
 from animix.timeline.nodes import Broken, ListNode, MapNode, Node, TextNode
 
 MOST_MISTAKES = 100
@@ -33,7 +35,7 @@ class Reading:
     goes on, so that one run finds all mistakes. What is Broken was noted before and is passed by.
     """
 
-    fps: Fraction = Fraction(30)
+    clock: Clock = field(default_factory=lambda: Clock(Fraction(30)))
     duration: Fraction | None = None
     """Seconds; None where it could not be read, and then nothing is measured against it."""
     mistakes: list[Mistake] = field(default_factory=list)
@@ -42,6 +44,8 @@ class Reading:
     num_keys: int = 0
     """Of all tracks so far, repetitions counted."""
     notes: list[str] = field(default_factory=list)
+    causes: set[str] = field(default_factory=set)
+    """Those of which no further consequence is told."""
 
     def note(self, mark: Mark, message: str, hint: str = "") -> None:
         """Note a mistake; the same place is not complained about twice in the same words."""
@@ -91,6 +95,11 @@ class Reading:
         try:
             return parser(node.text)
         except Misread as misread:
+            if isinstance(misread, Consequence):
+                if misread.cause in self.causes:
+                    self.num_noted += 1
+                    return None
+                self.causes.add(misread.cause)
             mark = node.part(misread.offset, misread.width)
             self.note(mark, misread.message, misread.hint)
             return None
@@ -114,9 +123,17 @@ class Reading:
         return found
 
     def options(
-        self, node: MapNode, name: str, known: Sequence[str], later: Sequence[str] = ()
+        self,
+        node: MapNode,
+        name: str,
+        known: Sequence[str],
+        later: Sequence[str] = (),
+        elsewhere: Mapping[str, str] = MappingProxyType({}),
     ) -> dict[str, Node]:
-        """The values of a map's known keys; ``later`` are keys whose turn has not come."""
+        """The values of a map's known keys; ``later`` are keys whose turn has not come.
+
+        ``elsewhere`` says of keys that stand in other maps in which.
+        """
         found: dict[str, Node] = {}
         for key, value in node.entries:
             if key.text in known:
@@ -124,7 +141,8 @@ class Reading:
             elif key.text in later:
                 self.not_yet(key.mark, key.text)
             else:
-                hint = suggestion(key.text, (*known, *later)) or f"{name} has {', '.join(known)}"
+                hint = elsewhere.get(key.text) or suggestion(key.text, (*known, *later))
+                hint = hint or f"{name} has {', '.join(known)}"
                 self.note(key.mark, f"unknown key {quoted(key.text)}", hint)
         return found
 

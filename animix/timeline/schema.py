@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from animix.timeline.audio import AUDIO_KEYS
+from animix.timeline.audio import AUDIO_KEYS, TEMPO_KEYS
+from animix.timeline.clock import FASTEST_BPM, SLOWEST_BPM
 from animix.timeline.eases import EASES
 from animix.timeline.formats import CODECS, PIXEL_FORMATS
 from animix.timeline.framing import FITS
@@ -110,6 +111,13 @@ _AUDIO: Mapping[str, Schema] = {
     "fade-in": _text("A length."),
     "fade-out": _text("A length."),
     "loudness": {"description": "LUFS, such as -14.", "type": "number"},
+    "bpm": {
+        "description": "Beats a minute.",
+        "type": "number",
+        "minimum": SLOWEST_BPM,
+        "maximum": FASTEST_BPM,
+    },
+    "first-beat": _text("Where in the clip bar 1 begins.", r"\S", "250ms"),
 }
 
 _SIZE = _text("Pixels.", r"^\s*\d+ ?[x×] ?\d+\s*$", "1080x1920")
@@ -202,7 +210,18 @@ _ROOT: Mapping[str, Schema] = {
         "anyOf": [
             {"type": "string"},
             {**_map(_described(_AUDIO, AUDIO_KEYS)), "required": ["file"]},
+            _map(_described(_AUDIO, TEMPO_KEYS), "A tempo alone; the clip is silent."),
         ],
+    },
+    "markers": {
+        "description": "Names for places in the clip, such as drop: bar 5.",
+        "type": "object",
+        "additionalProperties": _text("A time.", r"\S", "bar 5", "drop + 4bar", "12s"),
+    },
+    "sections": {
+        "description": "Names for parts of the clip, such as hook: drop..outro.",
+        "type": "object",
+        "additionalProperties": _text("FROM..TO.", r"\.\.", "drop..outro"),
     },
     "output": {
         "description": "What is written: a preset, a file, a map, or several of them.",

@@ -89,7 +89,9 @@ def _latent_seam(latents: Latents, clip: Clip) -> Iterator[Mistake]:
 def _noise_seam(noise: Noise, clip: Clip) -> Iterator[Mistake]:
     """The mistake of noise that has not come round when the clip ends."""
     period = noise.period_seconds
-    if period and noise.mark and (clip.end_seconds / period).denominator != 1:
+    # So many bars may be no whole number of frames: then the seam is a part of a frame off.
+    ends = (clip.end_seconds, clip.duration_seconds)
+    if period and noise.mark and all((end / period).denominator != 1 for end in ends):
         message = (
             f"seam: the noise returns every {float(period):g} s, which does not divide the "
             f"{float(clip.end_seconds):g} s of the clip"

@@ -9,6 +9,7 @@ from typing import Literal
 
 from animix.errors import Mark
 from animix.timeline.audio import Audio
+from animix.timeline.clock import Clock
 from animix.timeline.framing import Fit
 from animix.timeline.keyframes import Clip, Ease, Track
 from animix.timeline.nodes import MapNode
@@ -143,6 +144,8 @@ class Timeline:
     frame: Frame
     audio: Audio | None
     """None: a silent film."""
+    clock: Clock
+    """What its times are told by, with its markers and sections."""
     outputs: tuple[Output, ...]
     """What is written, at least one film; a size, fps and fit of its own rule over these."""
     document: MapNode = field(repr=False, compare=False)

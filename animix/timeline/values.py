@@ -11,19 +11,20 @@ from functools import partial
 from typing import NamedTuple
 
 from animix.errors import Mark
+from animix.timeline.clock import Clock
 from animix.timeline.eases import parse_ease
 from animix.timeline.keyframes import Ease, Keyframe, Repeat, Space, Time, Track
 from animix.timeline.misread import Misread, quoted, suggestion
 from animix.timeline.nodes import Broken, MapNode, Node, TextNode
 from animix.timeline.numbers import parse_number, parse_whole
 from animix.timeline.reading import Reading, TooManyMistakes
-from animix.timeline.times import LONGEST, parse_length, parse_time
+from animix.timeline.times import LONGEST, parse_length, parse_span, parse_time
 
 MOST_KEYS = 20_000
 """Keys of one track, repetitions counted."""
 MOST_KEYS_IN_ALL = 100_000
 
-_EVERY = re.compile(r"(.*?)\.\.(.*)\s+every\s+(.*)", re.DOTALL)
+_EVERY = re.compile(r"(.*?)\s+every\s+(.*)", re.DOTALL)
 _WORD = re.compile(r"\S+")
 
 
@@ -141,7 +142,7 @@ def rows(reading: Reading, node: MapNode, name: str) -> Iterator[Row]:
             reading.note(value.mark, f"{name} at {key.text[:40]} is a value, found a map", hint)
             continue
         text = reading.text(value, f"{name} at {key.text[:40]}", "a value")
-        place = reading.parse(key, lambda text: _parse_place(text, reading.fps))
+        place = reading.parse(key, lambda text: _parse_place(text, reading.clock))
         if place is None or not _lies_inside(reading, key, place):
             continue
         time, until = place
@@ -222,7 +223,7 @@ def _parse_values(
     return tuple(values), words[count:]
 
 
-def _parse_place(text: str, fps: Fraction) -> tuple[Time, tuple[Time, Fraction] | None]:
+def _parse_place(text: str, clock: Clock) -> tuple[Time, tuple[Time, Fraction] | None]:
     """The time of a key; for ``FROM..TO every STEP`` FROM, and TO with STEP."""
     every = _EVERY.fullmatch(text) if len(text) <= LONGEST else None
     if every is None:
@@ -231,12 +232,11 @@ def _parse_place(text: str, fps: Fraction) -> tuple[Time, tuple[Time, Fraction] 
         if ".." in text:
             hint = "write FROM..TO every STEP, such as 0s..end every 1s"
             raise Misread(f"{quoted(text)} is not a time", hint)
-        return parse_time(text, fps), None
-    group = 0
+        return parse_time(text, clock), None
+    group = 1
     try:
-        start = parse_time(every[group := 1], fps)
-        stop = parse_time(every[group := 2], fps)
-        step = parse_length(every[group := 3], fps)
+        start, stop = parse_span(every[1], clock)
+        step = parse_length(every[group := 2], clock)
     except Misread as misread:
         misread.offset += every.start(group)
         misread.width = len(every[group]) if misread.width is None else misread.width

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from animix.timeline.audio import AUDIO_KEYS, LATER_AUDIO_KEYS
+from animix.timeline.audio import AUDIO_KEYS
 from animix.timeline.eases import EASES
 from animix.timeline.framing import FITS
 from animix.timeline.latent_path import LATENT_KEYS, LATER_LATENT_KEYS, PATHS, SPACES
@@ -14,12 +14,17 @@ from animix.timeline.times import MUSICAL, PLACES, UNITS
 
 KEYS = (
     *("title", "size", "fps", "duration", "loop", "networks", "blend", "mapping"),
-    *("latents", "truncation", "label", "noise", "frame", "audio", "output"),
+    *("latents", "truncation", "label", "noise", "frame", "audio", "markers", "sections"),
+    "output",
 )
 LATER_KEYS = (
-    *("bpm", "markers", "sections", "vars", "extends", "variants"),
-    *("show", "grid", "overlay", "shutter", "pace", "where"),
+    *("vars", "extends", "variants", "show", "grid", "overlay", "shutter", "pace", "where"),
 )
+ELSEWHERE = {
+    "bpm": "it stands under audio: write audio: {bpm: 128}",
+    "first-beat": "it stands under audio: write audio: {bpm: 128, first-beat: 250ms}",
+}
+"""Keys that many look for at the top of a timeline, and where they stand."""
 FRAME_KEYS = ("fit", "zoom", "pan", "rotate", "background")
 LATER_FRAME_KEYS = ("into",)
 NOISES: tuple[Literal["fixed", "none", "random"], ...] = ("fixed", "none", "random")
@@ -36,9 +41,9 @@ RESERVED = frozenset(
     (
         *(*KEYS, *LATER_KEYS, *FRAME_KEYS, *LATER_FRAME_KEYS, *OUTPUT_KEYS),
         *(*LATENT_KEYS, *LATER_LATENT_KEYS, *LATER_EDIT_KEYS, *SPACES, *PATHS),
-        *(*LAYER_KEYS, *TAKES, *NOISES, *FITS, *AUDIO_KEYS, *LATER_AUDIO_KEYS),
+        *(*LAYER_KEYS, *TAKES, *NOISES, *FITS, *AUDIO_KEYS),
         *(*EASES, *PLACES, *UNITS, *MUSICAL, *LATER_FUNCTIONS, *LATER_VARIABLES),
         *("every", "all", "none", "first", "last", "true", "false", "auto", "null", "seed", "set"),
     )
 )
-"""Words of the language, which name no network."""
+"""Words of the language, which name no network, marker or section."""
