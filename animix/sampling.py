@@ -14,7 +14,7 @@ from animix.schedule import Column, FrameSamples, LayerSamples, Schedule
 from animix.timeline.arrays import Floats, Integers
 from animix.timeline.curves import Curve, resolve
 from animix.timeline.instants import Instants, even, union_of
-from animix.timeline.keyframes import Clip, Track
+from animix.timeline.keyframes import Clip, Track, Value
 from animix.timeline.seams import open_seams
 from animix.timeline.timeline import Bands, BlendLayer, Latents, Timeline
 from animix.timeline.walk import walk
@@ -138,7 +138,7 @@ def decide_loop(bound: Timeline) -> tuple[Clip, str, list[Mistake]]:
 def _bound(track: Track, words: Mapping[str, float], low: float, high: float) -> Track:
     """A track whose words are numbers and that stays inside its range."""
 
-    def number(value: float | str) -> float | str:
+    def number(value: Value) -> Value:
         return words.get(value, value) if isinstance(value, str) else value
 
     return replace(track.with_values(number), low=low, high=high)
@@ -175,14 +175,22 @@ class _Sampler:
     def values(self, track: Track) -> Floats:
         """One value a frame, or one for all."""
         curve = self._curve(track)
-        return np.ones(1) if curve is None else curve.sample(self._when(track), self.instants.rate)
+        try:
+            if curve is not None:
+                return curve.sample(self._when(track), self.instants.rate)
+        except TimelineError as error:
+            self.mistakes.extend(error.mistakes)
+        return np.ones(1)
 
     def octaves(self, track: Track) -> Floats:
         """One log2 a frame, or one for all."""
         curve = self._curve(track)
-        if curve is None:
-            return np.full(1, 2.0)
-        return curve.sample_natural(self._when(track), self.instants.rate)
+        try:
+            if curve is not None:
+                return curve.sample_natural(self._when(track), self.instants.rate)
+        except TimelineError as error:
+            self.mistakes.extend(error.mistakes)
+        return np.full(1, 2.0)
 
     def bands(self, bands: Bands, resolutions: Sequence[int]) -> tuple[Floats, ...]:
         """For each resolution the values of the track that rules it."""

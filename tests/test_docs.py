@@ -52,8 +52,9 @@ def examples_of_the_language():
     """Every YAML example of the page, each of its alternatives as a timeline of its own."""
     page = (ROOT / "docs" / "timeline.md").read_text(encoding="utf-8")
     for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL):
-        if block.startswith("swap:"):
-            block = re.sub("^swap: (.*)$", r"blend: [faces, anime: {swap: \1}]", block, flags=re.M)
+        if block.startswith(("swap:", "alpha:")):
+            layer = r"blend: [faces, anime: {\1: \2}]"
+            block = re.sub("^(swap|alpha): (.*)$", layer, block, flags=re.M)
         lines = block.splitlines(keepends=True)
         first = lines[0].split(":")[0]
         alternatives = [line for line in lines if line.startswith(f"{first}:")]

@@ -107,7 +107,7 @@ def test_a_comment_in_the_place_of_a_value_is_remembered():
         ("{a: 1}: 3", "1:1", "a key is a word", ""),
         ("a: {0s: bezier(.2, 0, .3, 1)}", "1:9", SPLIT, "bezier .2 0 .3 1"),
         ("a: {x: =clamp(t, 0, 1), y: 2}", "1:8", "a comma inside {…} split", "in quotes"),
-        ("a: {x: =clamp(t, 0, 1)}", "1:8", "a comma inside", "(=…): planned but not available yet"),
+        ("a: {x: =clamp(t, 0, 1)}", "1:8", "a comma inside", "in quotes: \"=clamp(t, 0, 1)\""),
         ("a: Foo #1", "1:8", 'the value ends at "Foo"', '"Foo #1"'),
         ("a: [1, 2 #x\n  , 3]", "1:10", 'the value ends at "2"', "# x"),
         ("b: 1\na: {b: [3, #17]}\n", "2:8", "[ is not closed with ]", '"#17"'),

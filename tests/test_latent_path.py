@@ -82,7 +82,7 @@ def test_latents_with_an_arrow_go_from_one_to_the_other_each_time():
         ("[]", 10, "latents has no seeds", ""),
         ("[9..1]", 11, '"9..1" is no range of seeds', ""),
         ("[0..4294967295]", 11, "is no range of seeds", ""),
-        ("=3", 10, "expressions (=…): planned", ""),
+        ("=3", 10, "no expression can stand here", ""),
         ("{seeds: [3], spaec: w}", 23, 'unknown key "spaec"', 'did you mean "space"?'),
         ("{seeds: [3], every: 50%}", 30, '"50%" is a place in the clip', "lengths look"),
         ("{seeds: [3], every: 2}", 30, "2 needs a unit", "write 2s"),

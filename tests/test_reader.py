@@ -182,8 +182,8 @@ def test_frames_are_counted_exactly_halves_up(duration, fps, num_frames):
         ("title: '${name} in motion'", 8, "variables", ""),
         ("frame: {zoom: {0s: $a, 1s: 1}}", 20, "variables", ""),
         ("mapping: $base", 10, "variables", ""),
-        ("fps: =30", 6, "expressions (=…): planned but not available yet", ""),
-        ("frame: {fit: =x}", 14, "expressions (=…): planned but not available yet", ""),
+        ("fps: =30", 6, "no expression can stand here", "where a value may"),
+        ("frame: {fit: =x}", 14, "no expression can stand here", "where a value may"),
         ("frame: {into: me.npz}", 9, "into: planned but not available yet", ""),
         ("frame: {background: redd}", 21, 'unknown colour "redd"', 'did you mean "red"?'),
         ("frame: {background: '#12345'}", 22, 'unknown colour "#12345"', "#102030"),
@@ -249,7 +249,7 @@ blend:
   - anmie: {swap: 64}
   - anime:
       swap: {0s: 2, 3: 64, 50%: al, strat: 8, bar 0: 4, 9s: 4}
-      alpha: =0.35
+      alpha: =0.35 + sinee(2s)
       width: {0s: 0, 2s: .nan, 2000ms: 1}
       take: hihg
 noise: const
@@ -280,7 +280,7 @@ EXPECTED = [
     ("13:37", '"strat" is not a time', 'did you mean "start"?'),
     ("13:47", "bars are counted from 1", "start"),
     ("13:57", '"9s" lies after the end', ""),
-    ("14:14", "expressions (=…): planned", ""),
+    ("14:22", 'unknown name "sinee"', 'did you mean "sine"?'),
     ("15:19", "width of anime can't be 0", ""),
     ("15:26", '".nan" is not a finite number', ""),
     ("15:32", "two keys of width of anime at one instant", "line 15"),

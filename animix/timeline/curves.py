@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import groupby
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
 from animix.errors import Mark, Mistake, TimelineError
 from animix.timeline.arrays import Floats, Integers
 from animix.timeline.eases import progress
-from animix.timeline.keyframes import Clip, Ease, Repeat, Space, Track
+from animix.timeline.expression import Expression, Moments
+from animix.timeline.keyframes import Clip, Ease, Repeat, Space, Track, Value
 
 MEND = "make the two equal, or set loop: false"
 
+_Told: TypeAlias = "float | Expression"
 _FAR = 1 << 62
 _SAME = 1e-9
 _BELOW_ONE = np.nextafter(1.0, 0.0)
@@ -67,7 +69,9 @@ class Curve:
     """A track whose keys stand at exact instants, ready to be sampled at any frame.
 
     Key k is reached with ``arrivals[k]`` and leaves with ``values[k]``; ``eases[k]`` shapes the way
-    to the next key, None being the monotone cubic, whose slopes at the keys are ``slopes``.
+    to the next key, None being the monotone cubic, whose slopes at the keys are ``slopes``. Where
+    a key is computed there is NaN instead of a number, and ``computed`` and ``reached`` have its
+    expression: the way between two keys then leads from one moving value to the other.
     """
 
     times: tuple[Fraction, ...]
@@ -82,29 +86,40 @@ class Curve:
     high: float | None
     period: Fraction | None
     """Seconds after which a loop begins again; None: the ends hold."""
+    clip: Clip
+    computed: Mapping[int, Expression] = field(default_factory=dict)
+    """What computes the value with which a key leaves."""
+    reached: Mapping[int, Expression] = field(default_factory=dict)
+    """What computes the value with which a key is reached."""
+    rides: tuple[tuple[Fraction, Expression], ...] = ()
+    """What rides on all of this, each from its time on; ascending."""
 
     def sample(self, frames: Sequence[int] | Integers, fps: Fraction) -> Floats:
         """The value at each instant frame/fps, exactly a key's value at its key: [len(frames)].
 
         Another instant t is asked for as ``sample([t.numerator], Fraction(t.denominator))``. In a
-        loop the frames lie in 0..period.
+        loop the frames lie in 0..period. Raises TimelineError where an expression has no value.
         """
+        moments = self._moments(frames, fps)
         places = self._places(frames, fps)
-        natural = self._natural_at(places)
+        natural = self._natural_at(places, moments)
         plain = _to_plain(natural, self.space)
         # At a key, and where the curve stands still, what was written, not a rounded power of it.
         starts, stops = (_to_natural(ends, self.space) for ends in (self.values, self.arrivals))
         plain = np.where(natural == stops[places.after], self.arrivals[places.after], plain)
         plain = np.where(natural == starts[places.before], self.values[places.before], plain)
-        return _clamp(plain, self.low, self.high)
+        return self._ridden(_clamp(plain, self.low, self.high), moments)
 
     def sample_natural(self, frames: Sequence[int] | Integers, fps: Fraction) -> Floats:
         """As ``sample``, in the track's natural space: log2 for octaves, ln for logarithm."""
+        if self.rides:
+            return _to_natural(self.sample(frames, fps), self.space)
         low, high = (
             None if bound is None else float(_to_natural(np.float64(bound), self.space))
             for bound in (self.low, self.high)
         )
-        return _clamp(self._natural_at(self._places(frames, fps)), low, high)
+        natural = self._natural_at(self._places(frames, fps), self._moments(frames, fps))
+        return _clamp(natural, low, high)
 
     def progress(self, frames: Sequence[int] | Integers, fps: Fraction) -> Progress:
         """Where each frame stands between its keys, for values that are no numbers, such as seeds.
@@ -114,6 +129,49 @@ class Curve:
         places = self._places(frames, fps)
         share = self._eased(places)
         return Progress(places.before, places.after, share)
+
+    def _moments(self, frames: Sequence[int] | Integers, fps: Fraction) -> Moments:
+        """The frames as expressions see them."""
+        numbers = np.asarray(frames, dtype=np.int64)
+        return _moments(numbers, fps, self.clip)
+
+    def _ridden(self, plain: Floats, moments: Moments) -> Floats:
+        """Values with what rides on them."""
+        if not self.rides:
+            return plain
+        starts = [math.ceil(time * moments.rate) for time, _ in self.rides]
+        ridden: Floats = plain.copy()
+        for (_, expression), start, stop in zip(
+            self.rides, starts, [*starts[1:], None], strict=True
+        ):
+            ruled = moments.numbers >= start
+            if stop is not None:
+                ruled &= moments.numbers < stop
+            (chosen,) = np.nonzero(ruled)
+            if len(chosen):
+                value = expression.apply(moments.at(chosen), plain[chosen])
+                ridden[chosen] = _clamp(value, self.low, self.high)
+        return ridden
+
+    def _ends(
+        self, ends: Floats, computed: Mapping[int, Expression], keys: Integers, moments: Moments
+    ) -> Floats:
+        """The values of the keys on one side of each frame, in the natural space."""
+        found: Floats = _to_natural(ends, self.space)[keys]  # a copy, by fancy indexing
+        if not computed:
+            return found
+        # Each expression is evaluated once, for the frames of all its keys.
+        order = np.argsort(keys, kind="stable")
+        bounds = np.searchsorted(keys[order], np.arange(len(self.times) + 1))
+        slices: dict[Expression, list[Integers]] = {}
+        for key, expression in computed.items():
+            slices.setdefault(expression, []).append(order[bounds[key] : bounds[key + 1]])
+        for expression, each in slices.items():
+            chosen = np.concatenate(each)
+            if len(chosen):
+                plain = _clamp(expression.apply(moments.at(chosen)), self.low, self.high)
+                found[chosen] = _to_natural(plain, self.space)
+        return found
 
     def _spans(self) -> Floats:
         """Seconds from each key to the next, 1 after a last one that holds."""
@@ -156,10 +214,12 @@ class Curve:
                 share[chosen] = progress(ease, share[chosen])
         return share
 
-    def _natural_at(self, places: Progress) -> Floats:
+    def _natural_at(self, places: Progress, moments: Moments) -> Floats:
         """Values in the natural space, not yet clamped."""
-        start = _to_natural(self.values, self.space)[places.before]
-        way = _to_natural(self.arrivals, self.space)[places.after] - start
+        start = self._ends(self.values, self.computed, places.before, moments)
+        if len(self.times) == 1 and self.reached == self.computed and self.computed:
+            return start
+        way = self._ends(self.arrivals, self.reached, places.after, moments) - start
         u, span = places.share, self._spans()[places.before]
         # Cubic Hermite, written so that equal ends without slopes give exactly that value.
         cubic = (
@@ -189,8 +249,9 @@ def resolve(track: Track, clip: Clip) -> Curve:
     knots, at_seam = _knots(track, clip)
     if at_seam is not None:
         knots = _closed(knots, at_seam)
-    values = np.array([knot.value for knot in knots])
-    arrivals = np.array([knot.reached for knot in knots])
+    values, computed = _told(knot.value for knot in knots)
+    arrivals, reached = _told(knot.reached for knot in knots)
+    rides = [(ride.time.at(clip.end_seconds), ride.expression) for ride in track.rides]
     curve = Curve(
         times=tuple(knot.time for knot in knots),
         values=values,
@@ -201,6 +262,10 @@ def resolve(track: Track, clip: Clip) -> Curve:
         low=track.low,
         high=track.high,
         period=clip.end_seconds if clip.loop else None,
+        clip=clip,
+        computed=computed,
+        reached=reached,
+        rides=tuple(sorted(rides, key=lambda ride: ride[0])),
     )
     return replace(curve, slopes=_slopes(curve))
 
@@ -211,18 +276,84 @@ def seam(track: Track, clip: Clip) -> Seam | None:
     Keys at the end and at 0 have to be equal. A jump that nobody wrote, out of a hold or a
     repetition that stops there, may be as large as the largest that the track makes in the clip.
     """
-    knots, at_seam = _knots(track, replace(clip, loop=True))
+    clip = replace(clip, loop=True)
+    knots, at_seam = _knots(track, clip)
+    if any(track.expressions()):
+        if found := _computed_seam(track, clip, knots, at_seam):
+            return found
+        knots = [_still(knot, clip) for knot in knots]
+        at_seam = _still(at_seam, clip) if at_seam else None
     starts_at_0 = bool(knots) and knots[0].time == 0
     if at_seam is not None:
-        if starts_at_0 and not at_seam.yields and at_seam.value != knots[0].value:
-            return Seam(track, at_seam.value, knots[0].value, at_seam.mark)
+        if starts_at_0 and not at_seam.yields and _differ(at_seam.number, knots[0].number):
+            return Seam(track, at_seam.number, knots[0].number, at_seam.mark)
         knots = _closed(knots, at_seam)
     elif not starts_at_0:
         return None
     reached, jumps, steps = _jumps(knots, track.space)
     if jumps[-1] <= np.concatenate((jumps[:-1], steps)).max(initial=0.0) + _SAME:
         return None
-    return Seam(track, reached, knots[0].value, (at_seam or knots[-1]).mark)
+    return Seam(track, reached, knots[0].number, (at_seam or knots[-1]).mark)
+
+
+def _computed_seam(
+    track: Track, clip: Clip, knots: Sequence[_Knot], at_seam: _Knot | None
+) -> Seam | None:
+    """The seam of an expression that rules across it and has come elsewhere when the clip ends."""
+    starts_at_0 = bool(knots) and knots[0].time == 0
+    around: list[_Told] = []
+    if not starts_at_0:
+        around += [knot.value for knot in [at_seam or knots[-1]] if knot]
+    if at_seam is None or not starts_at_0:
+        around += [knots[0].reached] if knots else []
+    for value in around:
+        if isinstance(value, Expression):
+            ends = [_moments_at(clip, time) for time in (Fraction(0), clip.end_seconds)]
+            start, end = (
+                float(_clamp(value.apply(moments), track.low, track.high)[0]) for moments in ends
+            )
+            if _differ(end, start):
+                return Seam(track, end, start, value.mark(value.term))
+    if not track.rides:
+        return None
+    curve = resolve(track, clip)
+    key = resolve(replace(track, rides=()), clip).sample([0], Fraction(1))
+    start = float(curve.sample([0], Fraction(1))[0])
+    inside = [expression for time, expression in curve.rides if time < clip.end_seconds]
+    last = inside[-1] if inside else curve.rides[-1][1]
+    values = last.apply(_moments_at(clip, clip.end_seconds), key)
+    end = float(_clamp(values, track.low, track.high)[0])
+    return Seam(track, end, start, last.mark(last.term)) if _differ(end, start) else None
+
+
+def _at(expression: Expression, clip: Clip, time: Fraction) -> float:
+    """The value of an expression at an instant."""
+    return float(expression.apply(_moments_at(clip, time))[0])
+
+
+def _moments_at(clip: Clip, time: Fraction) -> Moments:
+    """One instant as expressions see it."""
+    return _moments(np.array([time.numerator]), Fraction(time.denominator), clip)
+
+
+def _moments(numbers: Integers, rate: Fraction, clip: Clip) -> Moments:
+    """Moments of a clip, each at ``number / rate`` seconds."""
+    return Moments(numbers, rate, clip.fps, clip.end_seconds, clip.loop)
+
+
+def _still(knot: _Knot, clip: Clip) -> _Knot:
+    """A knot with the number that it computes at its own time."""
+
+    def number(value: _Told) -> float:
+        return _at(value, clip, knot.time) if isinstance(value, Expression) else value
+
+    arrival = None if knot.arrival is None else number(knot.arrival)
+    return replace(knot, value=number(knot.value), arrival=arrival)
+
+
+def _differ(end: float, start: float) -> bool:
+    """Whether two values are more than rounding apart."""
+    return abs(end - start) > _SAME * max(1.0, abs(start))
 
 
 def _jumps(knots: Sequence[_Knot], space: Space) -> tuple[float, Floats, Floats]:
@@ -230,8 +361,8 @@ def _jumps(knots: Sequence[_Knot], space: Space) -> tuple[float, Floats, Floats]
 
     Jumps are measured in the natural space; the last is that over the seam.
     """
-    start = _to_natural(np.array([knot.value for knot in knots]), space)
-    stop = np.roll(_to_natural(np.array([knot.reached for knot in knots]), space), -1)
+    start = _to_natural(_told(knot.value for knot in knots)[0], space)
+    stop = np.roll(_to_natural(_told(knot.reached for knot in knots)[0], space), -1)
     holds = np.array([knot.ease is not None and knot.ease.name == "hold" for knot in knots])
     counts = np.array(
         [knot.ease.numbers[0] if knot.ease and knot.ease.name == "steps" else 0 for knot in knots]
@@ -257,17 +388,35 @@ class _Knot:
     """A key at an exact instant."""
 
     time: Fraction
-    value: float
-    arrival: float | None
+    value: _Told
+    arrival: _Told | None
     ease: Ease | None
     mark: Mark
     yields: bool = False
     """Made where a Repeat stops: another key at that instant takes its place, and its arrival."""
 
     @property
-    def reached(self) -> float:
+    def reached(self) -> _Told:
         """The value on reaching this key."""
         return self.value if self.arrival is None else self.arrival
+
+    @property
+    def number(self) -> float:
+        """The value with which it is left, NaN where it is computed."""
+        return math.nan if isinstance(self.value, Expression) else self.value
+
+
+def _number(value: Value) -> _Told:
+    """A value whose words have numbers by now."""
+    return value if isinstance(value, Expression) else float(value)
+
+
+def _told(values: Iterable[_Told]) -> tuple[Floats, dict[int, Expression]]:
+    """Numbers, with NaN for each expression, and the expressions by their places."""
+    listed = list(values)
+    numbers = [math.nan if isinstance(value, Expression) else value for value in listed]
+    computed = {n: value for n, value in enumerate(listed) if isinstance(value, Expression)}
+    return np.array(numbers, dtype=np.float64), computed
 
 
 def _knots(track: Track, clip: Clip) -> tuple[list[_Knot], _Knot | None]:
@@ -279,9 +428,9 @@ def _knots(track: Track, clip: Clip) -> tuple[list[_Knot], _Knot | None]:
     end = clip.end_seconds
     knots = []
     for key in track.keys:
-        arrival = None if key.arrival is None else float(key.arrival)
+        arrival = None if key.arrival is None else _number(key.arrival)
         time = key.time.at(end)
-        knots.append(_Knot(time, float(key.value), arrival, key.ease, key.mark))
+        knots.append(_Knot(time, _number(key.value), arrival, key.ease, key.mark))
     for repeat in track.repeats:
         knots += _repeated(repeat, clip)
     mistakes = [
@@ -308,8 +457,8 @@ def _repeated(repeat: Repeat, clip: Clip) -> Iterator[_Knot]:
     """The keys of one Repeat, and the one on which it stops."""
     end = clip.end_seconds
     start, stop = repeat.start.at(end), repeat.stop.at(end)
-    value = float(repeat.value)
-    arrival = None if repeat.arrival is None else float(repeat.arrival)
+    value = _number(repeat.value)
+    arrival = None if repeat.arrival is None else _number(repeat.arrival)
     # What would begin at the duration is the next round's, also where frames last a little longer.
     last = min(end, clip.duration_seconds) if clip.loop else end
     count = math.ceil((min(stop, last) - start) / repeat.step_seconds)

@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Literal, TypeVar
+from typing import Literal, TypeAlias, TypeVar
 
 from animix.errors import Mark
+from animix.timeline.expression import Expression
 
 Space = Literal["linear", "octaves", "logarithm", "names"]
 """In what a value moves evenly. Names are numbers that stand for things, such as classes: any two
 are equally far apart."""
+
+Value: TypeAlias = "float | str | Expression"
+"""A number; a word that the networks give a number to: all, none, first, last; or what is computed
+at every moment."""
 
 
 @dataclass(frozen=True)
@@ -66,12 +71,11 @@ class Keyframe:
     """A value at a time; its ease shapes the way to the next key."""
 
     time: Time
-    value: float | str
-    """A number, or a word that the networks give a number to: all, none, first, last."""
+    value: Value
     ease: Ease | None
     """None: the default curve."""
     mark: Mark
-    arrival: float | str | None = None
+    arrival: Value | None = None
     """The value on reaching this key, where it differs from the one it leaves with."""
 
 
@@ -83,10 +87,19 @@ class Repeat:
     stop: Time
     """Not included."""
     step_seconds: Fraction
-    value: float | str
-    arrival: float | str | None
+    value: Value
+    arrival: Value | None
     """The value just before the next repetition and at ``stop``; None: no arrow was written."""
     ease: Ease | None
+    mark: Mark
+
+
+@dataclass(frozen=True)
+class Ride:
+    """An expression that asks for ``key``: from its time on it rules, and rides on the keys."""
+
+    time: Time
+    expression: Expression
     mark: Mark
 
 
@@ -106,13 +119,20 @@ class Track:
     high: float | None
     mark: Mark
     repeats: tuple[Repeat, ...] = ()
+    rides: tuple[Ride, ...] = ()
 
     @property
     def is_constant(self) -> bool:
         """Whether the parameter stands still through the whole clip."""
-        return len(self.keys) == 1 and not self.repeats
+        moves = self.repeats or self.rides or any(self.expressions())
+        return len(self.keys) == 1 and not moves
 
-    def values(self) -> Iterator[tuple[float | str, Mark]]:
+    def expressions(self) -> Iterator[Expression]:
+        """Every expression among its values, and those that ride on them."""
+        yield from (value for value, _ in self.values() if isinstance(value, Expression))
+        yield from (ride.expression for ride in self.rides)
+
+    def values(self) -> Iterator[tuple[Value, Mark]]:
         """Every value that the file gives this parameter, with the place where it stands."""
         stops: tuple[Keyframe | Repeat, ...] = (*self.keys, *self.repeats)
         for key in stops:
@@ -120,7 +140,7 @@ class Track:
             if key.arrival is not None:
                 yield key.arrival, key.mark
 
-    def with_values(self, change: Callable[[float | str], float | str]) -> Track:
+    def with_values(self, change: Callable[[Value], Value]) -> Track:
         """The same keys with other values, for words whose numbers become known."""
 
         def changed(key: Key) -> Key:

@@ -88,8 +88,13 @@ class Reading:
     def parse(self, node: TextNode, parser: Callable[[str], Value]) -> Value | None:
         """What a parser makes of a text; None where it can't be read."""
         if node.text.startswith("="):
-            self.not_yet(node.mark, "expressions (=…)")
+            hint = "expressions stand where a value may have keyframes"
+            self.note(node.mark, "no expression can stand here", hint)
             return None
+        return self.parse_value(node, parser)
+
+    def parse_value(self, node: TextNode, parser: Callable[[str], Value]) -> Value | None:
+        """As ``parse``, for a text that may be an expression."""
         if self._has_variable(node):
             return None
         try:

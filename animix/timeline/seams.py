@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from animix.errors import Mistake, TimelineError
 from animix.timeline.curves import MEND, resolve, seam
-from animix.timeline.keyframes import Clip, Track
+from animix.timeline.keyframes import Clip, Track, Value
 from animix.timeline.timeline import Latents, Noise, Timeline
 from animix.timeline.walk import walk
 
@@ -33,8 +33,10 @@ def open_seams(timeline: Timeline, clip: Clip) -> list[Mistake]:
     for track in tracks(timeline):
         if any(isinstance(value, str) for value, _ in track.values()):
             continue
+        turning = [m for each in track.expressions() for m in each.open_periods(clip.end_seconds)]
+        mistakes += turning
         try:
-            found = seam(track, clip)
+            found = None if turning else seam(track, clip)
         except TimelineError:
             continue
         if found:
@@ -75,7 +77,7 @@ def _latent_seam(latents: Latents, clip: Clip) -> Iterator[Mistake]:
     """The mistake of latents that end at another place than they start."""
     # Two keys with the same seed are one place, so places are compared, not numbers of keys.
     first = {key.source: float(number) for number, key in reversed([*enumerate(latents.keys)])}
-    places = walk(latents, clip).with_values(lambda number: first[latents.keys[int(number)].source])
+    places = walk(latents, clip).with_values(lambda n: first[latents.keys[_place(n)].source])
     try:
         found = seam(places, clip)
     except TimelineError:
@@ -84,6 +86,11 @@ def _latent_seam(latents: Latents, clip: Clip) -> Iterator[Mistake]:
         end, start = (latents.keys[int(number)].source for number in (found.end, found.start))
         message = f"seam: the latents are at {end} at the end but at {start} at the start"
         yield Mistake(found.mark, message, MEND)
+
+
+def _place(value: Value) -> int:
+    """The number of a latent key; those are never computed."""
+    return int(value) if isinstance(value, float) else 0
 
 
 def _noise_seam(noise: Noise, clip: Clip) -> Iterator[Mistake]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import yaml
 
 from animix.errors import Mark, Mistake
-from animix.timeline.misread import not_yet, quoted
+from animix.timeline.misread import quoted
 from animix.timeline.nodes import Broken, Node, TextNode
 
 _NO_SPACE = re.compile(r"\s*(?:- )?([A-Za-z0-9_.%-]+):(\S.*)")
@@ -139,7 +139,8 @@ def _split(pieces: Sequence[TextNode], where: str) -> Mistake:
     first, last = pieces[0].mark, pieces[-1].mark
     width = last.column + last.width - first.column if first.line == last.line else first.width
     if pieces[0].text.startswith("="):
-        hint = not_yet("expressions (=…)") + "; they will stand in quotes"
+        whole = ", ".join(piece.text for piece in pieces)
+        hint = f"put the expression in quotes: {quoted(whole, 80)}"
     else:
         words = " ".join(piece.text for piece in pieces).replace("(", " ").replace(")", "").split()
         hint = f"write {' '.join(words)[:80]} without commas, or put the value in quotes"

@@ -7,6 +7,7 @@ from typing import Literal
 from animix.timeline.audio import AUDIO_KEYS
 from animix.timeline.eases import EASES
 from animix.timeline.framing import FITS
+from animix.timeline.grammar import NAMES
 from animix.timeline.latent_path import LATENT_KEYS, LATER_LATENT_KEYS, PATHS, SPACES
 from animix.timeline.layers import LAYER_KEYS, TAKES
 from animix.timeline.output import OUTPUT_KEYS
@@ -29,12 +30,6 @@ FRAME_KEYS = ("fit", "zoom", "pan", "rotate", "background")
 LATER_FRAME_KEYS = ("into",)
 NOISES: tuple[Literal["fixed", "none", "random"], ...] = ("fixed", "none", "random")
 
-LATER_FUNCTIONS = (
-    *("if", "min", "max", "clamp", "mix", "abs", "floor", "round", "sqrt", "exp", "log"),
-    *("sin", "cos", "sine", "tri", "saw", "square", "pulse", "noise"),
-    *("rms", "low", "mid", "high", "onset"),
-)
-LATER_VARIABLES = ("t", "u", "n", "beat", "bar", "key")
 LATER_EDIT_KEYS = ("direction", "amount", "sefa")
 
 RESERVED = frozenset(
@@ -42,7 +37,7 @@ RESERVED = frozenset(
         *(*KEYS, *LATER_KEYS, *FRAME_KEYS, *LATER_FRAME_KEYS, *OUTPUT_KEYS),
         *(*LATENT_KEYS, *LATER_LATENT_KEYS, *LATER_EDIT_KEYS, *SPACES, *PATHS),
         *(*LAYER_KEYS, *TAKES, *NOISES, *FITS, *AUDIO_KEYS),
-        *(*EASES, *PLACES, *UNITS, *MUSICAL, *LATER_FUNCTIONS, *LATER_VARIABLES),
+        *(*EASES, *PLACES, *UNITS, *MUSICAL, *NAMES),
         *("every", "all", "none", "first", "last", "true", "false", "auto", "null", "seed", "set"),
     )
 )
