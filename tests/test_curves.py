@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from animix.errors import Mark, TimelineError
-from animix.timeline.curves import resolve, seam
+from animix.timeline.curves import resolve
 from animix.timeline.keyframes import Clip, Keyframe, Repeat, Time, Track
 from animix.timeline.reader import read_timeline
+from animix.timeline.seam import seam
 
 MARK = Mark("reel.yaml", 1, 1)
 WORDS = {"all": 4.0, "none": 256.0}

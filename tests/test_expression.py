@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from animix.errors import TimelineError
+from animix.timeline.clock import Clock
 from animix.timeline.curves import resolve
 from animix.timeline.expression import Moments
 from animix.timeline.functions import FUNCTIONS, OPERATORS, OSCILLATORS
@@ -17,6 +18,7 @@ from animix.timeline.misread import Misread
 from animix.timeline.reader import read_timeline
 
 FPS = Fraction(30)
+CLOCK = Clock(FPS)
 HEAD = "networks: {faces: a.pkl, anime: b.pkl}\nduration: 6s\nlatents: [3, 17]\n"
 
 
@@ -25,7 +27,7 @@ def moments(loop=True, fps=FPS, seconds=6):
 
 
 def values(text, **how):
-    expression, end = parse_expression(text, FPS)
+    expression, end = parse_expression(text, CLOCK)
     assert end == len(text)
     return expression.apply(moments(**how))
 
@@ -67,7 +69,7 @@ def alpha(lines, loop=True, fps=FPS):
     ],
 )
 def test_arithmetic_is_that_of_school(text, number):
-    expression, _ = parse_expression(text, FPS)
+    expression, _ = parse_expression(text, CLOCK)
     assert expression.is_constant
     assert constant_of(expression) == number
 
@@ -213,7 +215,7 @@ def test_a_hostile_expression_is_refused_in_milliseconds(text):
         read_timeline(HEAD + f"blend:\n  alpha: {text}\n", "reel.yaml")
     start = time.process_time()
     with pytest.raises((Misread, AssertionError)):
-        expression, end = parse_expression(text, FPS)
+        expression, end = parse_expression(text, CLOCK)
         assert end == len(text)
         constant_of(expression)
     assert time.process_time() - start < 0.05
@@ -233,7 +235,7 @@ PIECES = st.sampled_from(
 def test_no_name_outside_the_tables_is_ever_reached(text):
     known = {"number", *NAMES, *OPERATORS, *FUNCTIONS}
     try:
-        expression, _ = parse_expression("=" + text, FPS)
+        expression, _ = parse_expression("=" + text, CLOCK)
     except Misread as misread:
         assert 0 <= misread.offset <= len(text) + 1
         return
@@ -243,3 +245,23 @@ def test_no_name_outside_the_tables_is_ever_reached(text):
     except TimelineError:
         return
     assert np.isfinite(found).all()
+
+
+def test_beats_and_bars_inside_an_expression_follow_the_tempo():
+    clock = Clock(FPS, bpm=Fraction(120), first_beat_seconds=Fraction(1))
+    shown = Moments(np.arange(0, 150, 15), FPS, FPS, Fraction(5), loop=False)
+
+    def computed(text):
+        expression, _ = parse_expression(text, clock)
+        return expression.apply(shown).tolist()
+
+    assert computed("=beat") == [-2, -1, 0, 1, 2, 3, 4, 5, 6, 7]
+    assert computed("=bar * 4") == computed("=beat")
+    assert computed("=0 + 1bar") == [2.0] * 10
+    assert computed("=sine(4b)") == computed("=sine(2s)")
+
+
+@pytest.mark.parametrize("text", ["=beat", "=bar", "=sine(1bar)", "=2b"])
+def test_beats_without_a_tempo_are_refused(text):
+    with pytest.raises(Misread, match="need a bpm"):
+        parse_expression(text, CLOCK)

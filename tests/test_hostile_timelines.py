@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from animix.errors import TimelineError
-from animix.timeline.curves import resolve, seam
+from animix.timeline.curves import resolve
 from animix.timeline.reader import read_timeline
+from animix.timeline.seam import seam
 from animix.timeline.seams import tracks
 from animix.timeline.walk import walk
 from tests.test_reader import KEYED, LARGE, SMALL, mistakes_of, with_key

@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from animix.timeline.curves import resolve, seam
+from animix.timeline.curves import resolve
 from animix.timeline.keyframes import Clip, Ease, Keyframe, Time, Track
 from animix.timeline.reader import read_timeline
+from animix.timeline.seam import seam
 from animix.timeline.seams import open_seams
 from tests.test_curves import MARK, swap_track
 from tests.test_reader import mistakes_of

@@ -20,7 +20,7 @@ KEY = "key"
 """What the track's other keys say at this moment."""
 SOUNDS: tuple[str, ...] = ()
 """Names of ``Moments.sounds``: the envelopes that are measured. What is not here is in LATER."""
-LATER = ("beat", "bar", "rms", "low", "mid", "high", "onset")
+LATER = ("rms", "low", "mid", "high", "onset")
 """Names whose turn has not come."""
 
 
@@ -112,8 +112,9 @@ class Expression:
 
         ``key`` is what the other keys say. Raises TimelineError where it has no such value.
 
+        >>> from animix.timeline.clock import Clock
         >>> from animix.timeline.grammar import parse_expression
-        >>> expression, _ = parse_expression("=1 + 0.5*tri(2s)", Fraction(30))
+        >>> expression, _ = parse_expression("=1 + 0.5*tri(2s)", Clock(Fraction(30)))
         >>> second = Moments(np.arange(4), Fraction(2), Fraction(30), Fraction(2), loop=True)
         >>> expression.apply(second).tolist()
         [1.0, 1.5, 1.0, 0.5]

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from animix.errors import TimelineError
+from animix.timeline.clock import BEATS_A_BAR, Clock
 from animix.timeline.expression import KEY, LATER, SOUNDS, TIMES, Expression, Moments, Term
 from animix.timeline.functions import FUNCTIONS, OSCILLATORS
 from animix.timeline.misread import Misread, not_yet, quoted, suggestion
@@ -30,7 +31,8 @@ LARGEST_SEED = 2**32 - 1
 
 CALLED = (*FUNCTIONS, *OSCILLATORS, "noise")
 VARIABLES = (*TIMES, KEY, *SOUNDS)
-NAMES = (*VARIABLES, *CALLED, *LATER)
+MUSICAL_NAMES = ("beat", "bar")
+NAMES = (*VARIABLES, *MUSICAL_NAMES, *CALLED, *LATER)
 """Every name there is."""
 
 _TOKEN = re.compile(
@@ -52,18 +54,20 @@ class _Token(NamedTuple):
     unit: str = ""
 
 
-def parse_expression(text: str, fps: Fraction, offset: int = 0) -> tuple[Expression, int]:
+def parse_expression(text: str, clock: Clock, offset: int = 0) -> tuple[Expression, int]:
     """The expression that begins with the ``=`` at an offset of a text, and where it ends there.
 
-    ``f`` counts frames of ``fps``. Raises Misread, at the place inside the text.
+    Times inside are told by the clock, and are lengths. Raises Misread, at the place inside the text.
 
-    >>> expression, end = parse_expression("=0.5 + 0.1*sine(2s) ease-in", Fraction(30))
+    >>> clock = Clock(fps=Fraction(30))
+    >>> expression, end = parse_expression("=0.5 + 0.1*sine(2s) ease-in", clock)
     >>> expression.text, end
     ('=0.5 + 0.1*sine(2s)', 19)
     """
     if len(text) - offset > LONGEST:
         raise Misread(f"an expression has at most {LONGEST} characters", offset=offset, width=40)
-    parser = _Parser(text, _tokens(text, offset + 1), fps)
+    lengths = replace(clock, first_beat_seconds=Fraction(0))
+    parser = _Parser(text, _tokens(text, offset + 1), clock, lengths)
     term = parser.comparison()
     end = parser.last_end
     return Expression(term, text[offset:end]), end
@@ -104,7 +108,9 @@ class _Parser:
 
     text: str
     tokens: Sequence[_Token]
-    fps: Fraction
+    clock: Clock
+    lengths: Clock
+    """The same, with beats counted from 0."""
     place: int = 0
     depth: int = 0
     last_end: int = 0
@@ -201,6 +207,8 @@ class _Parser:
         name = token.text
         opened = self.token.kind == "sign" and self.token.text == "("
         offset, width = token.offset, len(name)
+        if name in MUSICAL_NAMES:
+            return self._musical(name, offset, width)
         if name in LATER:
             raise Misread(not_yet(name), "", offset, width)
         if name in VARIABLES:
@@ -239,6 +247,24 @@ class _Parser:
             width=width,
         )
 
+    def _musical(self, name: str, offset: int, width: int) -> Term:
+        """How many beats or bars have gone by since the first: a line over ``t``."""
+
+        def number(value: float) -> Term:
+            return Term("number", number=value, offset=offset, width=width)
+
+        beats = BEATS_A_BAR if name == "bar" else 1
+        try:
+            length = float(self.clock.beats_seconds(Fraction(beats)))
+        except Misread as misread:
+            misread.offset, misread.width = offset, width
+            raise
+        first = number(float(self.clock.first_beat_seconds))
+        passed = Term(
+            "-", (Term("t", offset=offset, width=width), first), offset=offset, width=width
+        )
+        return Term("/", (passed, number(length)), offset=offset, width=width)
+
     def _period(self, name: str, part: Term) -> Fraction:
         """The length that an oscillator is given: exact, where it is written as one."""
         offset, width = part.offset, part.width
@@ -254,7 +280,7 @@ class _Parser:
         # by any fraction of a million.
         period = Fraction(seconds).limit_denominator(10**6)
         if part.name == "number" and not re.search(r"[eE][-+0-9]", written):
-            period = abs(parse_time(written.lstrip("+- "), self.fps).seconds)
+            period = abs(parse_length(written.lstrip("+- "), self.clock))
         if seconds <= 0 or period < Fraction(1, 10**6):
             raise Misread(f"{quoted(written)} is no length above 0", "", offset, width)
         return period
@@ -264,7 +290,7 @@ class _Parser:
         try:
             if not token.unit and ":" not in token.text:
                 return parse_number(token.text)
-            return float(parse_time(token.text, self.fps).seconds)
+            return float(parse_time(token.text, self.lengths).seconds)
         except Misread as misread:
             misread.offset, misread.width = token.offset, len(token.text)
             raise

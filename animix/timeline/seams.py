@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from animix.errors import Mistake, TimelineError
-from animix.timeline.curves import MEND, resolve, seam
+from animix.timeline.curves import resolve
 from animix.timeline.keyframes import Clip, Track, Value
+from animix.timeline.seam import MEND, seam
 from animix.timeline.timeline import Latents, Noise, Timeline
 from animix.timeline.walk import walk
 

@@ -30,6 +30,9 @@ _EVERY = re.compile(r"(.*?)\s+every\s+(.*)", re.DOTALL)
 _WORD = re.compile(r"\S+")
 _RIDES = re.compile(r"=.*\bkey\b", re.DOTALL)
 
+CLOCK = Clock(fps=Fraction(30))
+"""What times inside an expression are told by where no timeline says."""
+
 
 @dataclass(frozen=True)
 class Quantity:
@@ -56,12 +59,12 @@ class Quantity:
         self._check(number, text)
         return number
 
-    def parse_expression(self, text: str, offset: int, fps: Fraction) -> tuple[Value, int]:
+    def parse_expression(self, text: str, offset: int, clock: Clock) -> tuple[Value, int]:
         """The value of the expression at an offset of a text, and where that ends.
 
         One that never changes is a number like any other.
         """
-        expression, end = parse_expression(text, fps, offset)
+        expression, end = parse_expression(text, clock, offset)
         if not expression.is_constant:
             if self.whole:
                 message = f"{self.name} counts, and an expression that moves does not"
@@ -139,7 +142,7 @@ def read_tracks(
         text = reading.text(node, name, "a value or a map of times to values")
         stop = None
         if text is not None:
-            parser = partial(parse_constant, quantities=quantities, fps=reading.fps)
+            parser = partial(parse_constant, quantities=quantities, clock=reading.clock)
             stop = _placed(reading.parse_value(text, parser), text)
         if text is None or stop is None or not _has_keys(reading, stop, text, name):
             return instead
@@ -151,7 +154,7 @@ def read_tracks(
     riding: list[tuple[Stop, TextNode]] = []
     for row in rows(reading, node, name):
         repeated = row.until is not None
-        parser = partial(parse_stop, quantities=quantities, repeated=repeated, fps=reading.fps)
+        parser = partial(parse_stop, quantities=quantities, repeated=repeated, clock=reading.clock)
         stop = _placed(reading.parse_value(row.value, parser), row.value)
         if stop is None:
             continue
@@ -242,25 +245,23 @@ def rows(reading: Reading, node: MapNode, name: str) -> Iterator[Row]:
             yield Row(time, until, text)
 
 
-def parse_constant(
-    text: str, quantities: tuple[Quantity, ...], fps: Fraction = Fraction(30)
-) -> Stop:
+def parse_constant(text: str, quantities: tuple[Quantity, ...], clock: Clock = CLOCK) -> Stop:
     """What a constant says: as a key, but without an ease."""
-    stop = parse_stop(text, quantities, repeated=False, fps=fps)
+    stop = parse_stop(text, quantities, repeated=False, clock=clock)
     if stop.ease is not None:
         raise Misread("an ease leads from key to key, and here is none", "write {0s: …, end: …}")
     return stop
 
 
 def parse_stop(
-    text: str, quantities: tuple[Quantity, ...], repeated: bool, fps: Fraction = Fraction(30)
+    text: str, quantities: tuple[Quantity, ...], repeated: bool, clock: Clock = CLOCK
 ) -> Stop:
     """What a key says: ``VALUE [ease]``, and ``A -> B [ease]`` where it is repeated.
 
     >>> parse_stop("0.8 -> 0.2 expo-out", (Quantity("alpha"),), repeated=True)
     Stop(values=(0.8,), arrivals=(0.2,), ease=Ease(name='expo-out', numbers=()))
     """
-    values, position = _parse_values(text, 0, quantities, fps)
+    values, position = _parse_values(text, 0, quantities, clock)
     arrivals = None
     word = _WORD.search(text, position)
     if word and word[0].startswith("->"):
@@ -269,7 +270,7 @@ def parse_stop(
             raise Misread('"->" stands only in keys with "every"', hint, word.start(), 2)
         if _WORD.search(text, word.start() + 2) is None:
             raise Misread('a value is missing after "->"', offset=word.start(), width=2)
-        arrivals, position = _parse_values(text, word.start() + 2, quantities, fps)
+        arrivals, position = _parse_values(text, word.start() + 2, quantities, clock)
         word = _WORD.search(text, position)
     stop = Stop(values, arrivals, parse_ease_at(text, word.start()) if word else None)
     _check_ride(text, stop, repeated)
@@ -304,7 +305,7 @@ def parse_ease_at(text: str, offset: int) -> Ease:
 
 
 def _parse_values(
-    text: str, position: int, quantities: tuple[Quantity, ...], fps: Fraction
+    text: str, position: int, quantities: tuple[Quantity, ...], clock: Clock
 ) -> tuple[tuple[Value, ...], int]:
     """The first words, or expressions, as a value of each quantity, and where they end."""
     values: list[Value] = []
@@ -314,7 +315,7 @@ def _parse_values(
         if word is None or (values and word[0][0] not in "=+-.0123456789") or word[0] == "->":
             break
         if word[0][0] == "=":
-            value, position = quantity.parse_expression(text, word.start(), fps)
+            value, position = quantity.parse_expression(text, word.start(), clock)
             _check_gap(text, position)
             values.append(value)
             continue
