@@ -205,6 +205,7 @@ def resolve(track: Track, clip: Clip) -> Curve:
     In a loop the way from the last key leads through the seam to the first, and a key at the end is
     a key at 0. Raises TimelineError where two keys meet at one instant or one lies before 0.
 
+    >>> from animix.errors import Mark
     >>> from animix.timeline.keyframes import Keyframe, Time
     >>> mark = Mark("reel.yaml", 1, 1)
     >>> keys = [Keyframe(Time(Fraction(n)), v, None, mark) for n, v in [(0, 64.0), (2, 16.0)]]
