@@ -15,6 +15,8 @@ from animix.engine.precision import processor_flags
 from animix.film import Film
 from animix.schedule import Row
 from animix.timeline.timeline import Timeline
+from animix.video.segments import encoding_of, segment_frames, segments_of
+from animix.video.settings import EncoderSettings
 
 KEY_DIGITS = 32
 """Of a key's 64: enough for more chunks than there will ever be."""
@@ -51,6 +53,20 @@ def chunk_keys(
         return found.hexdigest()[:KEY_DIGITS]
 
     return key
+
+
+def film_key(
+    film: Film, frames: range, settings: EncoderSettings, digests: Mapping[Path, str]
+) -> str:
+    """What a film of these frames is made of, sound and title included: equal keys, equal files.
+
+    ``digests`` has the SHA-256 of each file in ``files_of(film)`` and of the soundtrack's.
+    """
+    key = chunk_keys(film, encoding_of(settings), digests)
+    chunks = [key(part) for part in segments_of(frames, segment_frames(settings))]
+    sound = film.soundtrack
+    heard = () if sound is None else (digests[sound.path], sound.filters(range(sound.clip)))
+    return hashlib.sha256(_texts(frames, chunks, settings, heard)).hexdigest()[:KEY_DIGITS]
 
 
 def files_of(film: Film) -> set[Path]:

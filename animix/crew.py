@@ -1,12 +1,15 @@
-"""A crew: workers, a thread each, who share one long piece of work and hand it on in order."""
+"""A crew: workers, a thread each, who share one long piece of work, or do several side by side."""
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import TypeAlias, TypeVar
+
+from animix.interruption import uninterrupted
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -112,6 +115,69 @@ def share_out(
         for thread in threads:
             if thread.is_alive():
                 thread.join()
+
+
+def side_by_side(
+    jobs: Iterable[Job],
+    workers: Sequence[Callable[[Job, threading.Event], Generator[Result, None, None]]],
+) -> Generator[Result, None, None]:
+    """The results of jobs as they come, any number of each; a worker has one job at a time.
+
+    A worker's error ends all and is raised at once. Closing the generator ends all too, after the
+    result that each worker is at, and leaves no thread behind: what a job has open is closed in the
+    thread that opened it. Workers are given an event that is set then, to be looked at where a
+    result takes long.
+
+    >>> def counted(most, is_over):
+    ...     yield from range(most)
+    >>> sorted(side_by_side([2, 3], [counted, counted]))
+    [0, 0, 1, 1, 2]
+    """
+    todo: queue.SimpleQueue[Job] = queue.SimpleQueue()
+    done: queue.SimpleQueue[tuple[Result] | BaseException | None] = queue.SimpleQueue()
+    is_over = threading.Event()
+    for job in jobs:
+        todo.put(job)
+
+    def work(worker: Callable[[Job, threading.Event], Generator[Result, None, None]]) -> None:
+        try:
+            while not is_over.is_set():
+                try:
+                    job = todo.get_nowait()
+                except queue.Empty:  # another was quicker
+                    break
+                with contextlib.closing(worker(job, is_over)) as results:
+                    for result in results:
+                        done.put((result,))
+                        if is_over.is_set():
+                            break
+            done.put(None)
+        except BaseException as exc:  # told to whoever waits for results, whatever it is
+            done.put(exc)
+
+    threads = [
+        threading.Thread(target=work, args=(worker,), name="crew", daemon=True)
+        for worker in workers
+    ]
+    try:
+        for thread in threads:
+            thread.start()
+        at_work = len(threads)
+        while at_work:
+            told = done.get()
+            if isinstance(told, BaseException):
+                raise told
+            if told is None:
+                at_work -= 1
+            else:
+                yield told[0]
+    finally:
+        is_over.set()
+        # A second Ctrl-C must not leave them behind: they are about to end.
+        with uninterrupted():
+            for thread in threads:
+                if thread.is_alive():
+                    thread.join()
 
 
 def _numbered(blocks: Sequence[Sequence[Job]]) -> Iterator[list[tuple[int, Job]]]:

@@ -100,6 +100,15 @@ class OptionError(AnimixError):
     """An argument or option can't be taken."""
 
 
+def unusable(error: OSError, place: str) -> OptionError:
+    """The error for a path that can't be used; ``place``: what it was needed for, if it is unnamed.
+
+    >>> str(unusable(FileNotFoundError(2, "No such file or directory", "a.npy"), "reel.yaml"))
+    'a.npy: No such file or directory'
+    """
+    return OptionError(f"{error.filename or place}: {error.strerror or error}")
+
+
 class RenderError(AnimixError):
     """A render failed on its way."""
 

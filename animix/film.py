@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,7 +13,14 @@ from torch import Tensor
 
 from animix.checkpoints.load import load_network
 from animix.checkpoints.runs import find_run
-from animix.engine.device import choose_device, choose_gpus, limit_memory, memory_of, painting
+from animix.checkpoints.store import Store
+from animix.engine.device import (
+    choose_device,
+    choose_gpus,
+    limit_memory,
+    memory_of_film,
+    painting,
+)
 from animix.engine.make import Engine, make_engine
 from animix.engine.pixels import to_rgb8
 from animix.engine.precision import choose_precision
@@ -151,13 +158,16 @@ def open_film(
     precision: str | None = None,
     memory_bytes: int | None = None,
     draft: bool = False,
+    store: Store | None = None,
+    films_at_a_time: int = 1,
 ) -> Film:
     """Find and open the networks of a timeline and make its schedule, for its first output.
 
     The film's ``versions`` are those for all outputs that are made of the same pictures.
 
     ``gpus`` are several to paint on, ``all`` or numbers such as ``0,1``. ``memory_bytes`` is what
-    may be taken of a GPU's memory; None: nearly all of it.
+    may be taken of a GPU's memory; None: nearly all of it. Films of a batch have networks from one
+    ``store``, and so many ``films_at_a_time`` share a GPU's memory.
 
     Raises TimelineError with everything that the timeline asks for and that isn't there or can't
     be done, OptionError for a device or a ``precision`` (float32, bfloat16, float16; None: what
@@ -175,16 +185,15 @@ def open_film(
     choose_precision(chosen[0], precision)
     for each in chosen:
         limit_memory(each, memory_bytes)
-    if memory_bytes is None and len(chosen) > 1:
-        # A plan follows from the memory, and all must have the same.
-        memory_bytes = min(memory_of(each) for each in chosen)
+    memory_bytes = memory_of_film(chosen, memory_bytes, films_at_a_time)
     runs = find_networks(timeline)
     columns = tuple(
         Column(name, number, len(runs[name]))
         for name in dict.fromkeys(layer.network for layer in timeline.blend)
         for number in range(1, len(runs[name]) + 1)
     )
-    home, differences = _open_networks(timeline, columns, runs)
+    load = load_network if store is None else store.load
+    home, differences = _open_networks(timeline, columns, runs, load)
     mistakes: list[Mistake] = []
     projected = _open_latents(timeline, home.facts, mistakes)
     try:
@@ -205,7 +214,7 @@ def open_film(
         with painting(each):
             engine = make_engine(
                 home,
-                Shelf(files, each),
+                Shelf(files, each, store),
                 projected,
                 painted,
                 canvas_size=side_by_side([view.canvas_size for view in views]),
@@ -252,6 +261,8 @@ def open_films(
     precision: str | None = None,
     memory_bytes: int | None = None,
     draft: bool = False,
+    store: Store | None = None,
+    films_at_a_time: int = 1,
 ) -> list[Film]:
     """As ``open_film``, a film for each output, in their order.
 
@@ -268,6 +279,8 @@ def open_films(
             precision=precision,
             memory_bytes=memory_bytes,
             draft=draft,
+            store=store,
+            films_at_a_time=films_at_a_time,
         )
         alike = [number for number, output in to_come.items() if output in film.outputs]
         films |= zip(alike, film.versions, strict=True)
@@ -354,7 +367,10 @@ def find_networks(timeline: Timeline) -> dict[str, list[Path]]:
 
 
 def _open_networks(
-    timeline: Timeline, columns: Sequence[Column], runs: dict[str, list[Path]]
+    timeline: Timeline,
+    columns: Sequence[Column],
+    runs: dict[str, list[Path]],
+    load: Callable[[Path], Network],
 ) -> tuple[Network, list[str]]:
     """The base with the clip's mapping, and how other mappings differ; on the CPU.
 
@@ -366,7 +382,7 @@ def _open_networks(
 
     def opened(name: str, file: Path, like: Network | None = None) -> Network | None:
         try:
-            network = kept[file] if file in kept else load_network(file)
+            network = kept[file] if file in kept else load(file)
             if like is not None:
                 check_blendable(like, network, (timeline.blend[0].network, name))
             return network

@@ -108,7 +108,8 @@ def _resolved(film: Film, names: Mapping[Path, str]) -> MapNode:
         "mapping": _text(timeline.mapping),
     }
     defaults: dict[str, Node] = {
-        "fps": _text("30"),
+        # Not written, another one is that of all outputs, and stays so; 30 may be of many.
+        **({"fps": _text("30")} if timeline.fps == 30 else {}),
         "blend": _list(_text(layer.network) for layer in timeline.blend),
         "latents": _list([_text("0")]),
         "truncation": _text(f"{DEFAULT_TRUNCATION:g}"),

@@ -18,7 +18,7 @@ from animix.film import Film, open_films
 from animix.progress import Progress, Stages
 from animix.provenance import metadata_of, parts_of, render_command
 from animix.timeline.timeline import Timeline
-from animix.video.cache import Cache, digest_of
+from animix.video.cache import Cache, digests_of
 from animix.video.ffmpeg import Encoder
 from animix.video.mp4 import is_sealed
 from animix.video.muxing import with_sound
@@ -159,7 +159,7 @@ def _writing(
         wanted = files_of(film) if command is None else parts_of(film)
         digests = cache.digests(wanted) if cache else {}
         if command is not None:
-            known = digests or {path: digest_of(path) for path in wanted}
+            known = digests or digests_of(wanted)
             settings = replace(settings, metadata=metadata_of(film, known, command))
         segments = _segments(film, target, frames, settings, cache, digests, fresh=fresh)
         with (

@@ -8,6 +8,7 @@ import os
 import re
 import secrets
 import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from animix.errors import OptionError
 _PROCESS = secrets.token_hex(3)
 """Tells this process from an earlier one of the same number, as a container's first always has."""
 _COUNT = itertools.count()
+
+SETTLED_NS = 2_000_000_000
+"""A file that changed within these may change again, and its times not tell."""
 
 
 def part_of(target: Path) -> Path:
@@ -52,6 +56,16 @@ def _is_alive(process: int) -> bool:
     except PermissionError:  # somebody else's
         return True
     return True
+
+
+def state_of(path: Path) -> str:
+    """What changes when a file's content does; another text each time for one that just has."""
+    found = path.stat()
+    changed = max(found.st_mtime_ns, found.st_ctime_ns)
+    is_settled = abs(time.time_ns() - changed) > SETTLED_NS
+    settled = "" if is_settled else f" {time.time_ns()}"
+    # Not by its size and date alone: snapshots have one size, and a copy may keep its date.
+    return f"{found.st_size} {found.st_mtime_ns} {found.st_ctime_ns} {found.st_ino}{settled}"
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from animix import whole_file
 from animix.cli import commands
 from animix.errors import OptionError
 from animix.video import cache as cache_module
@@ -92,7 +93,7 @@ def test_files_are_read_again_when_they_may_have_changed(tmp_path, monkeypatch):
     old, new = tmp_path / "old", tmp_path / "new"
     for file in (old, new):
         file.write_bytes(b"a network")
-    monkeypatch.setattr(cache_module, "SETTLED_NS", 0)
+    monkeypatch.setattr(whole_file, "SETTLED_NS", 0)
     with Cache(tmp_path / "reel.mp4") as cache:
         first = cache.digests([old, new])
         assert first[old] == first[new]
@@ -172,3 +173,10 @@ def test_a_folder_that_is_none_is_refused(tmp_path, run, monkeypatch, arguments)
     code, _, err = run("cache", *arguments)
     assert code == 2
     assert "is no folder" in err
+
+
+def test_before_the_first_render_nothing_is_kept(tmp_path, run, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run("cache") == (0, "renders  0 films, 0.0 MB\n", "")
+    assert run("cache", "--prune")[0] == 0
+    assert list(tmp_path.iterdir()) == []

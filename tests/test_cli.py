@@ -97,7 +97,7 @@ def test_a_bad_timeline_does_not_stop_the_others(folder, run):
     assert 'did you mean "ease-in"?' in err
     assert "2 mistakes in bad.yaml" in err
     assert out.count("10 frames") == 2
-    assert sorted(path.name for path in (folder / "out").iterdir()) == ["next.mp4", "reel.mp4"]
+    assert sorted(path.name for path in (folder / "out").glob("[!.]*")) == ["next.mp4", "reel.mp4"]
 
 
 @pytest.mark.parametrize(("files", "highest"), [([], 1), (["bad.yaml"], 2)])
@@ -113,7 +113,7 @@ def test_the_highest_code_of_a_batch_counts(folder, run, files, highest):
     code, _, err = run("render", *files, "overflow.yaml", "reel.yaml", "--output", "out")
     assert code == highest
     assert "overflow" in err
-    assert [path.name for path in (folder / "out").iterdir()] == ["reel.mp4"]
+    assert [path.name for path in (folder / "out").glob("[!.]*")] == ["reel.mp4"]
 
 
 def test_two_timelines_never_write_the_same_film(folder, run):
@@ -259,7 +259,8 @@ def test_json_tells_machines_everything(folder, run):
     assert steps and (steps[-1]["done"], steps[-1]["total"]) == (10, 10)
     result = next(event for event in events if event["event"] == "result")
     assert (result["file"], result["frames"], result["fps"]) == ("renders/reel.mp4", 10, "10")
-    error = events[-1]
+    error, batch = events[-2:]
+    assert batch["event"] == "batch"
     assert (error["event"], error["exit_code"]) == ("error", 2)
     assert [mistake["line"] for mistake in error["mistakes"]] == [3, 6]
 

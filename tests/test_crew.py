@@ -2,13 +2,15 @@
 
 import contextlib
 import random
+import threading
 import time
+from functools import partial
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from animix.crew import one_by_one, share_out
+from animix.crew import one_by_one, share_out, side_by_side
 from tests.threads import threads_named
 
 
@@ -119,3 +121,66 @@ def test_closing_it_early_leaves_no_thread(num_taken):
     shared.close()
     assert not threads_named("crew")
     assert len(closed) == (3 if num_taken else 0)
+
+
+def counted(most, is_over):
+    yield from range(most)
+
+
+@given(st.lists(st.integers(0, 9), max_size=12), st.integers(1, 5))
+def test_side_by_side_every_result_comes(jobs, num_workers):
+    results = list(side_by_side(jobs, [counted] * num_workers))
+    assert sorted(results) == sorted(number for most in jobs for number in range(most))
+
+
+def test_side_by_side_each_worker_has_one_job_at_a_time():
+    at_work = {"a": 0, "b": 0}
+
+    def worker(name, job, is_over):
+        at_work[name] += 1
+        for step in range(5):
+            time.sleep(0.001)
+            assert at_work[name] == 1
+            yield name, job, step
+        at_work[name] -= 1
+
+    results = list(side_by_side(range(6), [partial(worker, "a"), partial(worker, "b")]))
+    assert {name for name, _, _ in results} == {"a", "b"}
+    for job in range(6):
+        assert [step for _, found, step in results if found == job] == list(range(5))
+
+
+def test_side_by_side_an_error_ends_all():
+    closed = []
+
+    def worker(job, is_over):
+        try:
+            for step in range(1000):
+                if job == 1 and step == 3:
+                    raise ZeroDivisionError
+                time.sleep(0.001)
+                yield step
+        finally:
+            closed.append((job, threading.current_thread().name))
+
+    with pytest.raises(ZeroDivisionError):
+        list(side_by_side([0, 1, 2], [worker] * 2))
+    assert sorted(closed) == [(0, "crew"), (1, "crew")]
+    assert not threads_named("crew")
+
+
+def test_side_by_side_closing_ends_all_in_the_threads_that_began():
+    closed = []
+
+    def worker(job, is_over):
+        try:
+            while True:
+                time.sleep(0.001)
+                yield job
+        finally:
+            closed.append((job, threading.current_thread().name))
+
+    with contextlib.closing(side_by_side([0, 1, 2], [worker] * 2)) as results:
+        next(results)
+    assert sorted(closed) == [(0, "crew"), (1, "crew")]
+    assert not threads_named("crew")

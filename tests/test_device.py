@@ -5,7 +5,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from animix.engine.device import choose_gpus, limit_memory
+from animix.engine import device as device_module
+from animix.engine.device import choose_gpus, limit_memory, memory_of_film
 from animix.errors import OptionError
 
 
@@ -67,3 +68,25 @@ def test_a_limit_holds_for_its_film_alone(monkeypatch, asked, fraction):
     )
     limit_memory(torch.device("cuda", 0), asked)
     assert told == [pytest.approx(fraction)]
+
+
+@pytest.mark.parametrize(
+    ("num_gpus", "asked", "films_at_a_time", "expected"),
+    [
+        (1, None, 1, None),
+        (1, 30, 1, 30),
+        (2, None, 1, 70),
+        (1, None, 2, 40),
+        (1, 30, 3, 10),
+        (1, 1000, 2, 40),
+        (2, None, 2, 35),
+    ],
+)
+def test_films_share_the_memory_of_a_gpu(monkeypatch, num_gpus, asked, films_at_a_time, expected):
+    monkeypatch.setattr(device_module, "memory_of", lambda device: (80, 70)[device.index])
+    gpus = [torch.device("cuda", number) for number in range(num_gpus)]
+    assert memory_of_film(gpus, asked, films_at_a_time) == expected
+
+
+def test_films_on_a_processor_share_no_memory():
+    assert memory_of_film([torch.device("cpu")], None, 3) is None

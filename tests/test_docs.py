@@ -11,7 +11,9 @@ import animix
 from animix import demo
 from animix.cli.commands import app
 from animix.film import open_film
+from animix.timeline.eases import EASES
 from animix.timeline.reader import load_timeline, read_timeline
+from tools import eases_page
 from tools.commands_page import PAGE, commands_page
 
 ROOT = Path(__file__).parent.parent
@@ -65,6 +67,13 @@ def test_every_example_of_the_language_is_read(text):
     read_timeline(text if "blend:" in text else text + "blend: [faces]\n", "document.yaml")
 
 
+def test_all_eases_are_drawn():
+    drawing = eases_page.eases_page()
+    assert eases_page.PAGE.read_text(encoding="utf-8") == drawing, "run tools/eases_page.py"
+    for ease in EASES:
+        assert f">{ease}" in drawing
+
+
 def test_every_link_in_the_documents_leads_somewhere():
     for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), ROOT / "CONTRIBUTING.md"]:
         for target in re.findall(r"\]\((?!http|#)([^)#]+)", page.read_text(encoding="utf-8")):
@@ -98,7 +107,7 @@ def test_the_figures_of_others_are_those_of_the_same_benchmark():
         assert f"| {case} | {' | '.join(f'{fps:g}' for fps in figures)} |" in page
 
 
-def test_the_figures_of_errors_memory_and_starts_are_those_of_their_benchmarks():
+def test_the_figures_of_errors_memory_films_and_starts_are_those_of_their_benchmarks():
     page = (ROOT / "docs/performance.md").read_text(encoding="utf-8")
 
     def results(name):
@@ -114,9 +123,26 @@ def test_the_figures_of_errors_memory_and_starts_are_those_of_their_benchmarks()
         name = case.removeprefix("1024 px, ").split(", 960 frames")[0]
         assert f"| {name} | {figures} | {found['frames_per_second']:,} |" in page
         assert found["device_gb"] <= found["allowed_gb"]
+    for case, found in results("pipeline").items():
+        if case.endswith("gen_video.py"):
+            assert f"| {case} | – | – | {found['both_fps']:,} | – |" in page
+        else:
+            columns = ("painting_fps", "encoding_fps", "both_fps")
+            figures = " | ".join(f"{found[column]:,}" for column in columns)
+            assert f"| {case} | {figures} | {found['share']} |" in page
     starts = results("start")
     for case, words in (("cold", "with an empty"), ("warm", "with a full one")):
         assert f"{starts[f'1024 px, {case}']['first_frame_seconds']} s {words}" in page
+
+
+def test_the_figures_of_the_writer_are_those_of_its_benchmark():
+    results = json.loads((ROOT / "benchmarks/results/writer.json").read_text())["results"]
+    page = (ROOT / "docs/performance.md").read_text(encoding="utf-8")
+    assert f"takes {results['joining and sound']['seconds']} s." in page
+    for preset in ("medium", "ultrafast"):
+        found = results[preset]
+        figures = f"{found['frames']} | {found['file_seconds']} | {found['writer_seconds']}"
+        assert f"| {preset} | {figures} |" in page
 
 
 def test_the_figures_of_several_gpus_are_those_of_their_benchmark():

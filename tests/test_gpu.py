@@ -11,9 +11,9 @@ import torch
 
 import animix
 from animix.engine.fast import FastEngine
-from animix.film import open_film
+from animix.film import open_film, open_films
 from animix.networks.recognize import network_of
-from animix.rendering import encode
+from animix.rendering import encode, encode_all, jobs_of
 from animix.timeline.reader import load_timeline
 from animix.video.mp4 import count_frames
 from tests.tiny import plainly, relative_of, tiny_stylegan3, tiny_tensors, write_tensors
@@ -37,6 +37,13 @@ blend: {swap: {0%: none, 50%: 8, 100%: none}, snapshot: {0%: first, 50%: last, 1
 
 def relative_error(found, expected):
     return float(np.abs(found.cpu().numpy() - expected).max() / np.abs(expected).max())
+
+
+def coded_pictures(mp4):
+    """What a film's mdat box holds: all but its table and its recipe."""
+    found = mp4.read_bytes()
+    start = found.index(b"mdat")
+    return found[start : start - 4 + int.from_bytes(found[start - 4 : start], "big")]
 
 
 @pytest.fixture
@@ -120,6 +127,32 @@ def test_several_gpus_paint_the_frames_of_one(folder, gpus):
     target = folder / "reel.mp4"
     list(encode(crew, target, draft=True))
     assert count_frames(target) == 400
+
+
+@pytest.mark.parametrize(
+    ("options", "is_alike"), [(["--gpus", "all"], True), (["--jobs", "2"], False)]
+)
+def test_films_of_a_batch_are_made_side_by_side(folder, options, is_alike):
+    names = ["a", "b", "c", "d"]
+    for seed, name in enumerate(names):
+        (folder / f"{name}.yaml").write_text(REEL.replace("[3, 17]", f"[{seed}, 17]"))
+
+    def render(*arguments):
+        files = [f"{name}.yaml" for name in names]
+        command = [sys.executable, "-m", "animix", "render", *files, *arguments]
+        told = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+        assert told.returncode == 0, told.stderr
+        return told.stdout
+
+    render()
+    alone = {name: (folder / "renders" / f"{name}.mp4").read_bytes() for name in names}
+    assert render(*options, "--fresh").count("  rendered  ") == 4
+    for name in names:
+        assert count_frames(folder / "renders" / f"{name}.mp4") == 20
+        found = (folder / "renders" / f"{name}.mp4").read_bytes()
+        # Films that share a GPU's memory may be painted in smaller cells.
+        assert not is_alike or found == alone[name]
+    assert render(*options).count("  up to date  ") == 4
 
 
 @pytest.mark.parametrize("architecture", ["skip", "resnet", "orig"])
@@ -274,3 +307,18 @@ def test_a_film_is_encoded_from_cuda(folder):
     target = folder / "reel.mp4"
     list(encode(film, target, frames=range(3, 10)))
     assert count_frames(target) == 7
+
+
+def test_outputs_of_one_timeline_are_those_of_films_alone(folder):
+    sizes = ("64x64", "96x128")
+    outputs = [f"{{file: {size}.mp4, size: {size}}}" for size in sizes]
+    both = {"duration": "90f", "output": f"[{', '.join(outputs)}]"}
+    films = open_films(load_timeline(folder / "reel.yaml", both), device="cuda")
+    list(encode_all(jobs_of(films)))
+    for size, output in zip(sizes, outputs, strict=True):
+        found = coded_pictures(folder / f"{size}.mp4")
+        alone = {"duration": "90f", "output": output}
+        (film,) = open_films(load_timeline(folder / "reel.yaml", alone), device="cuda")
+        list(encode_all(jobs_of([film]), fresh=True, recipe=False))
+        assert count_frames(folder / f"{size}.mp4") == 90
+        assert coded_pictures(folder / f"{size}.mp4") == found

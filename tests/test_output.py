@@ -178,7 +178,7 @@ MISTAKES = {
     "size": ("output: {size: 1080}", 16, '"1080" is no size', "1080x1920"),
     "fps": ("output: {fps: fast}", 15, '"fast" is no number of frames', "29.97"),
     "fit": ("output: {fit: covr}", 15, 'unknown fit "covr"', 'did you mean "cover"?'),
-    "a GIF at 30 fps": ("output: x.gif", 9, "a GIF can't show 30 frames a second", "10, 20, 25"),
+    "a GIF at 30 fps": ("output: x.gif", 9, "a GIF can't show 30 frames a second", "5, 10, 20, 25"),
     "a GIF at 60 fps": (
         "output: {preset: gif, fps: 60}",
         18,

@@ -107,6 +107,23 @@ def test_every_kind_of_film_carries_its_recipe_and_shows_the_same_again(folder, 
         assert framemd5(after) == framemd5(before)
 
 
+@pytest.mark.parametrize(
+    "outputs", ["[{fps: 20}]", "[{fps: 20}, {file: a.mp4, fps: 24}]", "[{fps: 24}, {fps: 24}]"]
+)
+@pytest.mark.parametrize("fps", ["", "fps: 10\n"], ids=["no fps", "10 fps"])
+def test_each_of_several_outputs_comes_back_with_its_own_pictures(folder, fps, outputs):
+    text = REEL.replace("fps: 10\n", fps)
+    text = text.replace("output: secret/out.mp4", f"output: {outputs}") + "loop: false\n"
+    for number, film in enumerate(open_reel(folder, text).versions):
+        source = picture_with(folder / f"{number}.png", recipe(film))
+        again = folder / "secret" / f"{number}.yaml"
+        restore(source, again)
+        alone = open_film(load_timeline(again), device="cpu")
+        assert alone.schedule.clip == film.schedule.clip
+        frames = range(film.schedule.num_frames)
+        assert [*map(bytes, alone.frames(frames))] == [*map(bytes, film.frames(frames))]
+
+
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_every_example_comes_back_with_the_demo_s_networks(path, tmp_path):
     film = open_film(load_timeline(path), device="cpu")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from animix.cli.report import Report, tell
-from animix.errors import AnimixError, OptionError
+from animix.errors import AnimixError, OptionError, unusable
 from animix.interruption import uninterrupted
 from animix.whole_file import whole_file
 
@@ -73,8 +73,7 @@ def each(
                 report.error(str(item), error)
                 code = max(code, error.exit_code)
             except OSError as error:  # of a path that nobody looked at before
-                place = error.filename or item
-                report.error(str(item), OptionError(f"{place}: {error.strerror or error}"))
+                report.error(str(item), unusable(error, str(item)))
                 code = max(code, OptionError.exit_code)
     except KeyboardInterrupt:
         report.interrupted()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -114,6 +115,16 @@ def film_target(output: Path | None, planned: Path, *, batch: bool) -> Path:
     if not planned.suffix:  # a folder of pictures
         return output
     return with_suffix(output, planned.suffix)
+
+
+def film_targets(output: Path | None, planned: Sequence[Path], *, batch: bool) -> list[Path]:
+    """Where the films of a timeline go, as ``film_target`` has it: each to a file of its own."""
+    several = batch or len(planned) > 1
+    targets = [film_target(output, each, batch=several) for each in planned]
+    if len(set(map(os.path.realpath, targets))) < len(targets):
+        names = ", ".join(map(str, targets))
+        raise OptionError(f"two outputs would be one file of {names}: give them names that differ")
+    return targets
 
 
 def with_suffix(output: Path, suffix: str, option: str = "--output") -> Path:

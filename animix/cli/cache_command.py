@@ -11,11 +11,13 @@ from animix.cli.app import AsJson, Quiet, each
 from animix.cli.report import choose_report
 from animix.tables import count
 
+RENDERS = Path("renders")
+
 
 def cache(
     folder: Annotated[
         Path, typer.Argument(metavar="FOLDER", readable=False, help="Where films are.")
-    ] = Path("renders"),
+    ] = RENDERS,
     do_prune: Annotated[bool, typer.Option("--prune", help="Remove it.")] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -28,10 +30,13 @@ def cache(
 
     def tell_one(folder: Path) -> None:
         from animix.video.cache import kept_in, prune
+        from animix.video.record import prune_records
 
-        kept = kept_in(folder)
+        # Before the first render there is no folder yet, and nothing in it.
+        kept = kept_in(folder) if folder != RENDERS or folder.is_dir() else []
         if do_prune:
             prune(folder)
+            prune_records(folder)
         for film in kept:
             is_removed = do_prune and not film.is_in_use
             told = "removed" if is_removed else "being rendered" if film.is_in_use else "kept"

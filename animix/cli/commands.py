@@ -8,7 +8,6 @@ import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import replace
 from itertools import chain
@@ -34,25 +33,29 @@ from animix.cli.app import (
     save_png,
 )
 from animix.cli.arguments import (
-    film_target,
+    film_targets,
     parse_frames,
     parse_memory,
+    parse_range,
     parse_seeds,
     parse_settings,
     with_suffix,
 )
+from animix.cli.batch_command import render_batch
 from animix.cli.cache_command import cache
+from animix.cli.film_telling import tell_film, tell_profile
 from animix.cli.network_commands import NETWORK_COMMANDS
 from animix.cli.preset_commands import presets
-from animix.cli.report import choose_report, clock
-from animix.errors import AnimixError, OptionError
-from animix.tables import count, share_lines
+from animix.cli.report import choose_report
+from animix.cli.schema_command import schema
+from animix.errors import OptionError
+from animix.tables import count
 from animix.timeline.timeline import LARGEST_SEED
 from animix.whole_file import whole_file
 
 if TYPE_CHECKING:
-    from animix.film import Film
-    from animix.progress import Progress
+    from animix.batch import Commission, Place
+    from animix.checkpoints.store import Store
     from animix.rendering import Job
 
 # Whatever needs torch is imported inside the commands, so that `animix --help` answers at once.
@@ -85,13 +88,17 @@ def render(
     output: Output = None,
     device: Device = None,
     gpus: Gpus = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Films at a time, of several; else one on each GPU."),
+    ] = None,
     memory: Memory = None,
     with_profile: Annotated[
         bool, typer.Option("--profile", help="Tell where the time went, by stage and by layer.")
     ] = False,
     precision: Precision = None,
     fresh: Annotated[
-        bool, typer.Option("--fresh", help="Render everything, whatever is in the cache.")
+        bool, typer.Option("--fresh", help="Render everything, whatever is there.")
     ] = False,
     keep_cache: Annotated[
         bool,
@@ -104,48 +111,62 @@ def render(
 ) -> None:
     """Render timelines to films, mp4 files unless they say otherwise, by default into renders/.
 
-    With several files or outputs --output names a folder; a bad file doesn't stop the others. A
-    draft or a range of frames gets a file name of its own. What was interrupted goes on with the
-    same command.
+    A draft or a range of frames gets a file name of its own. What was interrupted goes on with the
+    same command. With several files or outputs --output names a folder. With several files a bad
+    one doesn't stop the others, films that are there and would not change are left as they are, and
+    a table ends it.
     """
     report = choose_report(as_json=as_json, quiet=quiet)
-    written: dict[str, Path] = {}
+    is_batch = len(files) > 1
 
-    def render_one(file: Path) -> None:
-        from animix.delivery import check_places, notes_of
-        from animix.film import open_films
-        from animix.rendering import encode_all, jobs_of
+    def read_one(file: Path) -> Commission:
+        from animix.batch import Commission, expected_frames
+        from animix.delivery import check_places, film_path
         from animix.timeline.reader import load_timeline
 
-        started = time.monotonic()
         timeline = load_timeline(file, parse_settings(settings))
         check_places(timeline)
-        memory_bytes = parse_memory(memory) if memory else None
+        planned = [film_path(timeline, draft=draft, output=each) for each in timeline.outputs]
+        targets = film_targets(output, planned, batch=is_batch)
+        wanted = None if frames is None else parse_range(frames, timeline.num_frames)
+        return Commission(timeline, tuple(targets), expected_frames(timeline, wanted))
+
+    def open_one(commission: Commission, place: Place, store: Store | None = None) -> list[Job]:
+        from animix.film import open_films
+        from animix.rendering import jobs_of
+
         films = open_films(
-            timeline,
-            device=device,
-            gpus=gpus,
+            commission.timeline,
+            device=place.device,
+            gpus=place.gpus,
             precision=precision,
-            memory_bytes=memory_bytes,
+            memory_bytes=parse_memory(memory) if memory else None,
             draft=draft,
+            store=store,
+            films_at_a_time=place.films_at_a_time,
         )
-        opening = time.monotonic() - started
         num_frames = films[0].schedule.num_frames
         chosen = None if frames is None else parse_frames(frames, num_frames)
         jobs = jobs_of(films, chosen, draft=draft)
-        is_folder = len(files) > 1 or len(jobs) > 1
-        targets = [film_target(output, job.target, batch=is_folder) for job in jobs]
-        jobs = [replace(job, target=each) for job, each in zip(jobs, targets, strict=True)]
+        targets = film_targets(output, [job.target for job in jobs], batch=is_batch)
         for target in targets:
-            if (first := written.setdefault(os.path.realpath(target), file)) != file:
-                raise OptionError(f"{file}: would replace {target}, which {first} was rendered to")
             keep_inputs(target, films[0].files)
-        for note in notes_of(films):
+        return [replace(job, target=each) for job, each in zip(jobs, targets, strict=True)]
+
+    def render_one(file: Path) -> None:
+        from animix.batch import Place
+        from animix.delivery import notes_of
+        from animix.rendering import encode_all
+
+        started = time.monotonic()
+        films = open_one(read_one(file), Place(device, gpus))
+        opening = time.monotonic() - started
+        for note in notes_of([job.film for job in films]):
             report.note(note)
         # Closed at once when interrupted, so that ffmpeg ends and its half a film goes.
         with closing(
             encode_all(
-                jobs,
+                films,
                 draft=draft,
                 fresh=fresh,
                 keep_cache=keep_cache,
@@ -157,56 +178,28 @@ def render(
                 total = count(begun.total, "frame")
                 report.note(f"{begun.done_before} of {total} were rendered before")
             last = deque(report.follow(file.name, chain([begun], steps)), maxlen=1)[0]
-        for job in jobs:
-            tell_film(job, last, alone=len(jobs) == 1)
+        for job in films:
+            tell_film(report, job, last, alone=len(films) == 1)
         if with_profile:
-            tell_profile(films[0], chosen, {"opening": opening, **last.stage_seconds})
+            tell_profile(report, films[0], {"opening": opening, **last.stage_seconds})
 
-    def tell_film(job: Job, last: Progress, *, alone: bool) -> None:
-        from animix.delivery import size_warning
-
-        film, num_frames = job.film, len(job.wanted)
-        width, height = film.canvas_size
-        fps = film.schedule.fps
-        report.result(
-            f"{job.target}  {count(num_frames, 'frame')}, {float(num_frames / fps):.4g} s, "
-            f"{width}×{height}; rendered in {clock(last.elapsed_seconds)} "
-            f"({last.per_second:.1f} fps, {film.devices}; "
-            f"{last.slowest_stage} took longest)",
-            file=str(job.target),
-            frames=num_frames,
-            **({"frames_before": last.done_before} if alone else {}),
-            width=width,
-            height=height,
-            fps=str(fps),
-            elapsed_seconds=round(last.elapsed_seconds, 3),
-            slowest_stage=last.slowest_stage,
-            device=film.devices,
+    if is_batch:
+        render_batch(
+            files,
+            read_one,
+            open_one,
+            report,
+            jobs=jobs,
+            device=device,
+            gpus=gpus,
+            draft=draft,
+            fresh=fresh,
+            keep_cache=keep_cache,
+            recipe=not no_recipe,
+            with_profile=with_profile,
         )
-        if warning := size_warning(film, job.target):
-            report.note(warning)
-
-    def tell_profile(film: Film, chosen: range | None, stages: Mapping[str, float]) -> None:
-        from animix.profile import profile
-
-        report.profile(
-            "\n".join(share_lines(stages, "s")),
-            stage_seconds={name: round(seconds, 3) for name, seconds in stages.items()},
-        )
-        frames = chosen or range(film.schedule.num_frames)
-        try:
-            found = profile(film, frames[len(frames) // 2])
-        except AnimixError as error:  # the film is there all the same
-            report.note(f"painting can't be measured step by step: {error}")
-            return
-        report.profile(
-            f"painting a frame on {found.device}, measured step by step once more, in a cell of "
-            f"{found.num_frames}:\n" + "\n".join(share_lines(found.milliseconds, "ms")),
-            frames_of_a_cell=found.num_frames,
-            step_milliseconds={name: round(ms, 4) for name, ms in found.milliseconds.items()},
-        )
-
-    each(files, render_one, report)
+    else:
+        each(files, render_one, report)
 
 
 @app.command()
@@ -413,6 +406,7 @@ def render_demo(
 
 
 app.command()(presets)
+app.command()(schema)
 app.command()(cache)
 for network_command in NETWORK_COMMANDS:
     app.command()(network_command)

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -38,10 +39,20 @@ class Report:
 
     lost = False
     """Whether a result could not be delivered."""
+    _timeline = ""
+
+    @contextlib.contextmanager
+    def about(self, timeline: str) -> Iterator[None]:
+        """Let all that is told in a block be about one of several timelines."""
+        before, self._timeline = self._timeline, timeline
+        try:
+            yield
+        finally:
+            self._timeline = before
 
     def note(self, text: str) -> None:
         """Tell what the user should know."""
-        tell(f"note: {text}")
+        tell(f"note: {self._of_timeline}{text}")
 
     def error(self, subject: str, error: AnimixError) -> None:
         """Tell what went wrong with one item."""
@@ -51,11 +62,15 @@ class Report:
                 f"{error}\n\n{count} mistake{'s' if count > 1 else ''} in {subject}", err=True
             )
         else:
-            tell(f"error: {error}")
+            tell(f"error: {self._of_timeline}{error}")
 
     def interrupted(self) -> None:
         """Tell that the user stopped the work."""
         tell("interrupted")
+
+    def batch(self, text: str, **facts: Any) -> None:
+        """Tell what has become of all timelines."""
+        tell(text, err=False)
 
     def result(self, text: str, **facts: Any) -> None:
         """Tell what was made."""
@@ -80,6 +95,19 @@ class Report:
                 )
             yield step
 
+    def follow_several(
+        self, title: str, steps: Iterable[tuple[str, Progress, Progress]]
+    ) -> Iterator[Progress]:
+        """Show how far films are that are rendered side by side; pass on how far all are.
+
+        A step is a timeline's name, how far its film is and how far all are.
+        """
+        yield from self.follow(title, (of_all for _, _, of_all in steps))
+
+    @property
+    def _of_timeline(self) -> str:
+        return f"{self._timeline}: " if self._timeline else ""
+
 
 class BarReport(Report):
     """A progress bar with its pace and the time left."""
@@ -98,7 +126,13 @@ class BarReport(Report):
             MofNCompleteColumn(),
             TextColumn("{task.fields[pace]}"),
         )
-        with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+        # Lines that come meanwhile stand above the bar, unless they go elsewhere.
+        with Bar(
+            *columns,
+            console=Console(stderr=True),
+            transient=True,
+            redirect_stdout=bool(sys.stdout and sys.stdout.isatty()),
+        ) as bar:
             task = bar.add_task(title, total=None, pace="")
             for step in steps:
                 pace = f"{step.per_second:.1f} {unit}  {clock(step.eta_seconds)} left"
@@ -142,6 +176,10 @@ class JsonReport(Report):
         """Write what was made."""
         self._write("result", text=text, **facts)
 
+    def batch(self, text: str, **facts: Any) -> None:
+        """Write what has become of all timelines."""
+        self._write("batch", **facts)
+
     def profile(self, text: str, **facts: Any) -> None:
         """Write where time went."""
         self._write("profile", **facts)
@@ -152,20 +190,38 @@ class JsonReport(Report):
         """Pass steps on and write one object for every hundredth of the way."""
         told = -1
         for step in steps:
-            if 100 * step.done // step.total > told:
-                told = 100 * step.done // step.total
-                self._write(
-                    "progress",
-                    subject=title,
-                    done=step.done,
-                    total=step.total,
-                    per_second=round(step.per_second, 3),
-                    eta_seconds=round(step.eta_seconds, 1),
-                )
+            told = self._progress(title, step, told)
             yield step
 
+    def follow_several(
+        self, title: str, steps: Iterable[tuple[str, Progress, Progress]]
+    ) -> Iterator[Progress]:
+        """Pass on how far all are, and write objects of each."""
+        told: dict[str, int] = {}
+        for timeline, step, of_all in steps:
+            with self.about(timeline):
+                name = Path(timeline).name
+                told[timeline] = self._progress(name, step, told.get(timeline, -1))
+            yield of_all
+
+    def _progress(self, title: str, step: Progress, told: int) -> int:
+        """Write how far work is if it is a hundredth further than was told."""
+        hundredths = 100 * step.done // step.total
+        if hundredths > told:
+            self._write(
+                "progress",
+                subject=title,
+                done=step.done,
+                total=step.total,
+                per_second=round(step.per_second, 3),
+                eta_seconds=round(step.eta_seconds, 1),
+            )
+        return max(hundredths, told)
+
     def _write(self, event: str, **facts: Any) -> None:
-        self.lost |= not tell(json.dumps({"event": event, **facts}), err=False)
+        of_timeline = {"timeline": self._timeline} if self._timeline else {}
+        told = json.dumps({"event": event, **of_timeline, **facts})
+        self.lost |= not tell(told, err=False)
 
 
 class QuietReport(Report):
@@ -175,6 +231,9 @@ class QuietReport(Report):
         """Keep quiet."""
 
     def result(self, text: str, **facts: Any) -> None:
+        """Keep quiet."""
+
+    def batch(self, text: str, **facts: Any) -> None:
         """Keep quiet."""
 
     def profile(self, text: str, **facts: Any) -> None:

@@ -92,6 +92,21 @@ def limit_memory(device: torch.device, memory_bytes: int | None) -> None:
     torch.cuda.set_per_process_memory_fraction(fraction, device)
 
 
+def memory_of_film(
+    devices: Sequence[torch.device], memory_bytes: int | None, films_at_a_time: int = 1
+) -> int | None:
+    """What a film's plan may take of each of its devices; None: nearly all, or it is no GPU.
+
+    A plan follows from the memory, and all devices must have the same. So many ``films_at_a_time``
+    share it evenly.
+    """
+    several = max(len(devices), films_at_a_time) > 1
+    if devices[0].type != "cuda" or not several:
+        return memory_bytes
+    usable = min(memory_of(device) for device in devices)
+    return min(usable, memory_bytes or usable) // films_at_a_time
+
+
 def keep_freed_memory() -> None:
     """Have glibc keep the memory of activations that are done with for the next ones.
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from animix.checkpoints.load import load_network
+from animix.checkpoints.store import Store
 from animix.interruption import uninterrupted
 from animix.networks.network import Network
 
@@ -20,7 +21,10 @@ MAX_EXPECTED = 3
 class Shelf:
     """Networks by number, as many as are in use at a time."""
 
-    def __init__(self, files: Sequence[Path], device: torch.device) -> None:
+    def __init__(
+        self, files: Sequence[Path], device: torch.device, store: Store | None = None
+    ) -> None:
+        """``store``: where networks are that other films have read."""
         self.files = tuple(files)
         self.device = device
         self.placed: frozenset[int] = frozenset()
@@ -28,6 +32,7 @@ class Shelf:
         self._networks: dict[int, Network] = {}
         self._expected: dict[int, Future[Network]] = {}
         self._reader: ThreadPoolExecutor | None = None
+        self._store = store
 
     def expect(self, numbers: Sequence[int]) -> None:
         """Begin to read networks that will be asked for soon, the soonest first.
@@ -66,7 +71,8 @@ class Shelf:
         return len(self._networks)
 
     def _read(self, number: int) -> Network:
-        network = load_network(self.files[number])
+        load = load_network if self._store is None else self._store.load
+        network = load(self.files[number])
         if self.device.type != "cuda":
             return network
         pinned = {name: tensor.pin_memory() for name, tensor in network.tensors.items()}

@@ -13,7 +13,7 @@ PixelFormat = Literal["yuv420p", "yuv422p10", "rgb24"]
 CONTAINERS: tuple[Container, ...] = get_args(Container)
 PIXEL_FORMATS: tuple[PixelFormat, ...] = get_args(PixelFormat)
 
-GIF_RATES = (10, 20, 25, 50)
+GIF_RATES = (1, 2, 4, 5, 10, 20, 25, 50)
 """A GIF shows each frame for whole hundredths of a second, browsers none for less than two."""
 
 _BYTES_PER_PIXEL: dict[PixelFormat, Fraction] = {

@@ -7,17 +7,17 @@ import hashlib
 import json
 import os
 import shutil
-import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 
 from animix.errors import OptionError
 from animix.interruption import uninterrupted
 from animix.video.ffmpeg import making_room
-from animix.whole_file import ending_of_ours, is_left_over, part_of
+from animix.whole_file import ending_of_ours, is_left_over, part_of, state_of
 
 FOLDER = ".animix"
 CHUNK = ".mp4"
@@ -27,14 +27,13 @@ DIGESTS = "digests.json"
 TAG = "CACHEDIR.TAG"
 TAG_TEXT = """Signature: 8a477f597d28d172789f06886806bc55
 # Finished parts of films that animix renders, or was interrupted in: the same command goes on.
+# And what finished films were made of: a batch does not make them again.
 # `animix cache --prune` removes them. Programs that make backups leave this folder out:
 # https://bford.info/cachedir/
 """
 
 NUM_READERS = 4
 """Files that are read at a time, for their digests."""
-SETTLED_NS = 2_000_000_000
-"""A file that changed within these may change again, and its times not tell."""
 ATTEMPTS = 20
 
 
@@ -93,30 +92,19 @@ class Cache:
 
     def digests(self, files: Iterable[Path]) -> dict[Path, str]:
         """The SHA-256 of each file; those that are as they were are not read again."""
-        paths = {file: Path(os.path.realpath(file)) for file in files}
         remembered = self._remembered()
-        try:
-            states = {path: _state(path) for path in paths.values()}
-            known = {path: remembered.get(f"{path} {state}") for path, state in states.items()}
-            unknown = [path for path, digest in known.items() if digest is None]
-            for first in range(0, len(unknown), NUM_READERS):
-                some = unknown[first : first + NUM_READERS]
-                # A Ctrl-C could leave a lock of the pool taken: it waits until these are read.
-                with uninterrupted(), ThreadPoolExecutor(NUM_READERS) as readers:
-                    known |= zip(some, readers.map(digest_of, some), strict=True)
-        except OSError as exc:
-            raise OptionError(f"{exc.filename}: can't be read: {exc.strerror}") from exc
-        digests = {path: digest for path, digest in known.items() if digest is not None}
-        if unknown:
-            self._remember({f"{path} {states[path]}": digests[path] for path in states})
-        return {file: digests[path] for file, path in paths.items()}
+        known = dict(remembered)
+        digests = digests_of(files, known)
+        if not known.items() <= remembered.items():
+            self._remember(known)
+        return digests
 
     def _begin(self) -> None:
         for attempt in range(ATTEMPTS):
             try:
                 self.folder.mkdir(parents=True, exist_ok=True)
                 self._mark.touch()
-                (self.folder.parent / TAG).write_text(TAG_TEXT, encoding="utf-8")
+                tag(self.folder.parent)
                 break
             except FileNotFoundError:  # another render, at its end, has removed the folder
                 if attempt == ATTEMPTS - 1:
@@ -142,6 +130,31 @@ class Cache:
         with contextlib.suppress(OSError):  # then they are read again
             part.write_text(json.dumps(digests), encoding="utf-8")
             part.replace(self.folder / DIGESTS)
+
+
+def digests_of(files: Iterable[Path], remembered: dict[str, str] | None = None) -> dict[Path, str]:
+    """The SHA-256 of each file; OptionError where one can't be read.
+
+    Those that ``remembered`` has are not read; afterwards it has these files, as they are, alone.
+    """
+    remembered = {} if remembered is None else remembered
+    paths = {file: Path(os.path.realpath(file)) for file in files}
+    try:
+        states = {path: state_of(path) for path in paths.values()}
+        known = {path: remembered.get(f"{path} {state}") for path, state in states.items()}
+        unknown = [path for path, digest in known.items() if digest is None]
+        for first in range(0, len(unknown), NUM_READERS):
+            some = unknown[first : first + NUM_READERS]
+            # A Ctrl-C could leave a lock of the pool taken: it waits until these are read.
+            with uninterrupted(), ThreadPoolExecutor(NUM_READERS) as readers:
+                digests = readers.map(_digest_of, some, [states[path] for path in some])
+                known |= zip(some, digests, strict=True)
+    except OSError as exc:
+        raise OptionError(f"{exc.filename}: can't be read: {exc.strerror}") from exc
+    found = {path: digest for path, digest in known.items() if digest is not None}
+    remembered.clear()
+    remembered.update({f"{path} {states[path]}": digest for path, digest in found.items()})
+    return {file: found[path] for file, path in paths.items()}
 
 
 @dataclass(frozen=True)
@@ -174,6 +187,11 @@ def prune(folder: Path) -> None:
         if not _users(kept):
             shutil.rmtree(kept, ignore_errors=True)
             remove_if_empty(kept)
+
+
+def tag(folder: Path) -> None:
+    """Say in a folder what it is."""
+    (folder / TAG).write_text(TAG_TEXT, encoding="utf-8")
 
 
 def remove_left_overs(folder: Path) -> None:
@@ -217,14 +235,10 @@ def _remove(path: Path) -> None:
             path.unlink()
 
 
-def _state(path: Path) -> str:
-    """What changes when a file's content does; another text each time for one that just has."""
-    found = path.stat()
-    changed = max(found.st_mtime_ns, found.st_ctime_ns)
-    is_settled = abs(time.time_ns() - changed) > SETTLED_NS
-    settled = "" if is_settled else f" {time.time_ns()}"
-    # Not by its size and date alone: snapshots have one size, and a copy may keep its date.
-    return f"{found.st_size} {found.st_mtime_ns} {found.st_ctime_ns} {found.st_ino}{settled}"
+@lru_cache(maxsize=1 << 12)
+def _digest_of(path: Path, state: str) -> str:
+    """The SHA-256 of a file in a state: what several films are made of is read once."""
+    return digest_of(path)
 
 
 def digest_of(path: Path) -> str:

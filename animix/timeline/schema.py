@@ -1,0 +1,211 @@
+"""The schema: the language as a JSON Schema, so that an editor completes and underlines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from animix.timeline.audio import AUDIO_KEYS
+from animix.timeline.eases import EASES
+from animix.timeline.formats import CODECS, PIXEL_FORMATS
+from animix.timeline.framing import FITS
+from animix.timeline.latent_path import LATENT_KEYS, PATHS, SPACES
+from animix.timeline.layers import LAYER_KEYS, QUANTITIES, TAKES
+from animix.timeline.output import OUTPUT_KEYS
+from animix.timeline.presets import presets
+from animix.timeline.vocabulary import FRAME_KEYS, KEYS, NOISES
+
+Schema = dict[str, Any]
+
+_NUMBER = r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?"
+_EASE = rf"({'|'.join(sorted(EASES, key=len, reverse=True))})(\s+{_NUMBER})*"
+
+
+def timeline_schema() -> Schema:
+    """The JSON Schema (draft 7, which yaml-language-server reads) that every timeline fulfils.
+
+    It knows keys, words, eases and the shapes of values, so that an editor can complete and explain
+    them. What only the whole timeline shows is told by ``animix check``.
+
+    >>> timeline_schema()["required"]
+    ['networks', 'duration']
+    """
+    schema = _map(_described(_ROOT, KEYS), "A timeline of animix.")
+    return {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "title": "animix timeline",
+        **schema,
+        "required": ["networks", "duration"],
+    }
+
+
+def _map(properties: Mapping[str, Schema], description: str = "") -> Schema:
+    schema: Schema = {"type": "object", "additionalProperties": False}
+    schema |= {"description": description} if description else {}
+    return {**schema, "properties": dict(properties)}
+
+
+def _described(table: Mapping[str, Schema], keys: Sequence[str]) -> dict[str, Schema]:
+    """What a table says of some keys; KeyError for one that it doesn't know."""
+    return {key: table[key] for key in keys}
+
+
+def _words(description: str, words: Sequence[Any], default: Any = None) -> Schema:
+    found: Schema = {"description": description, "enum": list(words)}
+    return found if default is None else {**found, "default": default}
+
+
+def _text(description: str, pattern: str = r"\S", *examples: str) -> Schema:
+    found: Schema = {"description": description, "type": ["string", "number"], "pattern": pattern}
+    return {**found, "examples": list(examples)} if examples else found
+
+
+def _track(description: str, *words: str, numbers: int = 1, by_resolution: bool = False) -> Schema:
+    """A value: constant, or a map of times to values; ``numbers`` of them, or a word."""
+    one = "|".join([r"\s+".join([_NUMBER] * numbers), *words])
+    value = rf"^\s*({one})(\s*->\s*({one}))?(\s+{_EASE})?\s*$"
+    text: Schema = {"type": ["number", "string"] if numbers == 1 else "string", "pattern": value}
+    keys: Schema = {"type": "object", "additionalProperties": text}
+    if by_resolution:
+        keys = {"type": "object", "additionalProperties": {"anyOf": [text, keys]}}
+    return {"description": description, "anyOf": [text, keys]}
+
+
+_LATENT = {"type": ["integer", "string"]}
+_TRACKS: Mapping[str, Schema] = {
+    "alpha": _track(
+        "Its share, a number or by resolution; outside 0..1 it extrapolates.", by_resolution=True
+    ),
+    "swap": _track("The resolution from which the network takes over.", *QUANTITIES["swap"].words),
+    "width": _track("How many layers the crossing takes."),
+    "take": _words("The resolutions from swap up, or those below.", TAKES, "high"),
+    "snapshot": _track("The place in the network's run; 0 is what lies below.", "first", "last"),
+}
+_LAYER = _map(_described(_TRACKS, LAYER_KEYS))
+
+_LATENTS: Mapping[str, Schema] = {
+    "seeds": {
+        "description": "Seeds and files, or a range such as 1..20.",
+        "anyOf": [{"type": "array", "items": _LATENT}, _LATENT],
+    },
+    "every": _text("How long from one to the next.", r"\S", "2s"),
+    "ease": _text("How each is left for the next.", rf"^\s*{_EASE}\s*$", "sine-in-out"),
+    "space": _words("Where the path lies.", SPACES, "w"),
+    "path": _words("Its shape.", PATHS, "spline"),
+}
+
+_FRAME: Mapping[str, Schema] = {
+    "fit": _words("How the picture fills the canvas.", FITS, "blur"),
+    "zoom": _track("About the canvas's centre."),
+    "pan": _track("Right and down, in widths of the picture.", numbers=2),
+    "rotate": _track("Degrees clockwise."),
+    "background": {"description": 'A colour word or "#102030".', "type": "string"},
+}
+
+_AUDIO: Mapping[str, Schema] = {
+    "file": {"description": "A sound, or a film with one.", "type": "string"},
+    "start": _text("Where in the clip it begins."),
+    "trim": _text("The part of the sound that is heard.", r"\S", "12s", "12s..40s"),
+    "loop": {"description": "Whether it begins again where it ends.", "type": "boolean"},
+    "fade-in": _text("A length."),
+    "fade-out": _text("A length."),
+    "loudness": {"description": "LUFS, such as -14.", "type": "number"},
+}
+
+_SIZE = _text("Pixels.", r"^\s*\d+ ?[x×] ?\d+\s*$", "1080x1920")
+_FPS = _text("Frames a second.", r"^\s*(\d+(\.\d*)?|\.\d+)(/\d+)?\s*$", "30", "30000/1001")
+_OUTPUT: Mapping[str, Schema] = {
+    "preset": _words("What a platform takes.", tuple(presets())),
+    "file": {"description": "Where it goes: .mp4, .webm, .mov, .gif.", "type": "string"},
+    "size": _SIZE,
+    "fps": _FPS,
+    "fit": _FRAME["fit"],
+    "codec": _words("How it is encoded.", tuple(CODECS)),
+    "encoder": _words("Which encoder does it.", [e for f in CODECS.values() for e in f.encoders]),
+    "crf": {"description": "The quality, 0 without loss.", "type": "integer", "minimum": 0},
+    "bitrate": _text("Bits a second, such as 8M.", r"^\s*\d+(\.\d+)? ?(k|kbps|M|Mbps)\s*$"),
+    "pixel-format": _words("How its pixels are stored.", PIXEL_FORMATS),
+}
+_ONE_OUTPUT: Schema = {
+    "anyOf": [
+        _words("A preset.", tuple(presets())),
+        {"type": "string", "pattern": r"\.(mp4|webm|mov|gif)$"},
+        _map(_described(_OUTPUT, OUTPUT_KEYS)),
+    ]
+}
+
+_ROOT: Mapping[str, Schema] = {
+    "title": {"description": "What players show.", "type": ["string", "number"]},
+    "size": _SIZE,
+    "fps": _FPS,
+    "duration": {**_text("How long the clip is.", r"\S", "6s"), "type": "string"},
+    "loop": _words("Whether the end meets the beginning.", ("auto", True, False), "auto"),
+    "networks": {
+        "description": "Names for checkpoints: a file, a list of snapshots, or a glob.",
+        "type": "object",
+        "minProperties": 1,
+        "propertyNames": {"pattern": r"^[A-Za-z][A-Za-z0-9_]*$"},
+        "additionalProperties": {
+            "anyOf": [
+                {"type": "string"},
+                {"type": "array", "items": {"type": "string"}, "minItems": 1},
+            ]
+        },
+    },
+    "blend": {
+        "description": "The layers from the bottom up; of two networks the second's tracks.",
+        "anyOf": [
+            _LAYER,
+            {
+                "type": "array",
+                "minItems": 1,
+                "items": {
+                    "anyOf": [
+                        {"type": "string"},
+                        {
+                            "type": "object",
+                            "additionalProperties": _LAYER,
+                            "minProperties": 1,
+                            "maxProperties": 1,
+                        },
+                    ]
+                },
+            },
+        ],
+    },
+    "mapping": {"description": "The network whose mapping is used.", "type": "string"},
+    "latents": {
+        "description": "Seeds and projected files, and their times.",
+        "anyOf": [
+            _LATENT,
+            {"type": "array", "items": _LATENT, "minItems": 1},
+            _map(_described(_LATENTS, LATENT_KEYS)),
+            {
+                "type": "object",
+                "propertyNames": {"not": {"enum": list(LATENT_KEYS)}},
+                "additionalProperties": _LATENT,
+            },
+        ],
+    },
+    "truncation": _track("Psi: 1 is all variety, 0 the average.", by_resolution=True),
+    "label": _track("The class, of conditional networks.", r"\S.*"),
+    "noise": {
+        "description": "The grain: fixed, none, random, or going round in a circle.",
+        "anyOf": [
+            _words("", NOISES, "fixed"),
+            _map({"loop": _text("How long the circle takes.", r"\S", "4s")}),
+        ],
+    },
+    "frame": _map(_described(_FRAME, FRAME_KEYS), "How the picture lies on the canvas."),
+    "audio": {
+        "description": "The clip's sound.",
+        "anyOf": [
+            {"type": "string"},
+            {**_map(_described(_AUDIO, AUDIO_KEYS)), "required": ["file"]},
+        ],
+    },
+    "output": {
+        "description": "What is written: a preset, a file, a map, or several of them.",
+        "anyOf": [_ONE_OUTPUT, {"type": "array", "items": _ONE_OUTPUT, "minItems": 1}],
+    },
+}
