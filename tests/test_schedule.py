@@ -376,3 +376,34 @@ def test_the_columns_that_frames_may_use_come_in_their_order(frames, columns):
     assert found == columns
     used = {c for index in frames for c in np.flatnonzero(schedule.row(index).mix.any(axis=0))}
     assert used <= set(found)
+
+
+def test_expressions_rule_over_the_rows_of_all_that_takes_keyframes():
+    schedule = schedule_of(
+        TWO
+        + "duration: 4s\nfps: 10\ntruncation: {4..8: =0.5 + 0.1*sine(4s)}\n"
+        + "blend: {swap: '=if(t % 4s < 2s, 4, 64)', alpha: =1/4, snapshot: =1 + abs(sine(4s))}\n"
+        + "frame: {zoom: =1 + u*(1 - u), pan: =0.1*tri(2s) 0.2, rotate: =n % 40}\n",
+        snapshots={"top": 2},
+    )
+    assert schedule.clip.loop
+    row = schedule.row(10)
+    np.testing.assert_allclose(row.mix, [[0.75, 0, 0.25]] * 8, atol=1e-12)
+    np.testing.assert_allclose(row.psi[[0, -1]], [0.6, 1])
+    lies = row.framing
+    found = (lies.zoom, lies.pan_x, lies.pan_y, lies.rotate)
+    assert found == pytest.approx((1.1875, 0, 0.2, 10))
+    np.testing.assert_allclose(schedule.row(30).mix, [[1, 0, 0]] * 8)
+
+
+def test_expressions_without_a_value_are_all_told_at_once():
+    text = "duration: 4s\nloop: false\nblend: {swap: =8/t, alpha: =sqrt(-1 - t)}\n"
+    divided, rooted = mistakes_of(TWO + text)
+    assert (divided.mark.column, divided.message) == (16, "a division by zero at 0 s")
+    assert (rooted.mark.column, rooted.message) == (29, "a root of a negative number at 0 s")
+
+
+def test_a_wave_that_does_not_divide_the_clip_keeps_it_from_looping():
+    schedule = schedule_of(TWO + "duration: 4s\nblend: {alpha: =sine(3s)}\n")
+    assert not schedule.clip.loop
+    assert "sine returns every 3 s, which does not divide the 4 s" in schedule.loop_reason

@@ -280,7 +280,7 @@ class _Parser:
         # by any fraction of a million.
         period = Fraction(seconds).limit_denominator(10**6)
         if part.name == "number" and not re.search(r"[eE][-+0-9]", written):
-            period = abs(parse_length(written.lstrip("+- "), self.clock))
+            period = abs(parse_time(written.lstrip("+- "), self.lengths).seconds)
         if seconds <= 0 or period < Fraction(1, 10**6):
             raise Misread(f"{quoted(written)} is no length above 0", "", offset, width)
         return period

@@ -64,7 +64,8 @@ def _text(description: str, pattern: str = r"\S", *examples: str) -> Schema:
 def _track(description: str, *words: str, numbers: int = 1, by_resolution: bool = False) -> Schema:
     """A value: constant, or a map of times to values; ``numbers`` of them, or a word."""
     one = "|".join([r"\s+".join([_NUMBER] * numbers), *words])
-    value = rf"^\s*(({one})(\s*->\s*({one}))?(\s+{_EASE})?\s*|.*=.*)$"  # or an expression
+    # What an expression may say is for the reader to tell.
+    value = rf"^\s*(({one})(\s*->\s*({one}))?(\s+{_EASE})?|.*=\s*\S.*)\s*$"
     text: Schema = {"type": ["number", "string"] if numbers == 1 else "string", "pattern": value}
     keys: Schema = {"type": "object", "additionalProperties": text}
     if by_resolution:
