@@ -57,7 +57,7 @@ class _Token(NamedTuple):
 def parse_expression(text: str, clock: Clock, offset: int = 0) -> tuple[Expression, int]:
     """The expression that begins with the ``=`` at an offset of a text, and where it ends there.
 
-    Times inside are told by the clock, and are lengths. Raises Misread, at the place inside the text.
+    Times inside are lengths, by the clock. Raises Misread, at the place inside the text.
 
     >>> clock = Clock(fps=Fraction(30))
     >>> expression, end = parse_expression("=0.5 + 0.1*sine(2s) ease-in", clock)
