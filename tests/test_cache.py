@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from animix.cli import commands
 from animix.errors import OptionError
 from animix.video import cache as cache_module
 from animix.video.cache import Cache, kept_in, prune
+from animix.whole_file import part_of
 
 
 @pytest.fixture
@@ -180,3 +182,16 @@ def test_before_the_first_render_nothing_is_kept(tmp_path, run, monkeypatch):
     assert run("cache") == (0, "renders  0 films, 0.0 MB\n", "")
     assert run("cache", "--prune")[0] == 0
     assert list(tmp_path.iterdir()) == []
+
+
+def test_pruning_takes_what_a_killed_process_left_beside_the_films(tmp_path):
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    left = tmp_path / f".reel.mp4.part-{gone.pid}-0123ab-1"
+    left.mkdir()
+    (left / "sound").touch()
+    own = part_of(tmp_path / "reel.mp4")
+    own.touch()
+    (tmp_path / "reel.mp4").touch()
+    prune(tmp_path)
+    assert sorted(tmp_path.iterdir()) == sorted([own, tmp_path / "reel.mp4"])

@@ -152,7 +152,12 @@ MISTAKES = {
         'unknown pixel format "yuv42p"',
         'did you mean "yuv420p"?',
     ),
-    "crf": ("output: {crf: 52}", 15, 'crf is "52": expected 0 to 51', "17 is near perfect"),
+    "crf": (
+        "output: {crf: 52}",
+        15,
+        'crf is "52": expected a whole number from 0 to 51',
+        "17 is near perfect",
+    ),
     "fractional crf": ("output: {crf: 1.5}", 15, 'crf is "1.5"', ""),
     "lossless": (
         "output: {preset: reels, crf: 0}",

@@ -83,3 +83,8 @@ def test_mistakes_of_file_and_overrides_are_reported_together():
     with pytest.raises(TimelineError) as caught:
         overridden(TEXT + "frame: {fit: blurr}\n", fps="0", nonsense="1")
     assert len(caught.value.mistakes) == 3
+
+
+def test_a_value_that_is_nothing_is_told_by_its_key():
+    with pytest.raises(TimelineError, match='"output" is set to nothing'):
+        read_timeline(TEXT, "reel.yaml", {"output": " "})

@@ -118,6 +118,9 @@ def parse_settings(settings: Sequence[str] | None) -> dict[str, str]:
     return overrides
 
 
+FILM_SUFFIXES = (".mp4", ".webm", ".mov", ".gif")
+
+
 def film_target(output: Path | None, planned: Path, *, batch: bool) -> Path:
     """Where a film goes: ``planned``, or what --output says; for a ``batch`` that is a folder."""
     if output is None:
@@ -128,6 +131,9 @@ def film_target(output: Path | None, planned: Path, *, batch: bool) -> Path:
         return output / planned.name
     if not planned.suffix:  # a folder of pictures
         return output
+    if output.suffix.lower() in FILM_SUFFIXES and output.suffix.lower() != planned.suffix:
+        message = f"--output {output}: this timeline's film ends in {planned.suffix}"
+        raise OptionError(f"{message}; for another format write --set output={output}")
     return with_suffix(output, planned.suffix)
 
 

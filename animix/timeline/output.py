@@ -359,7 +359,7 @@ def _parse_crf(text: str, codec: Codec, facts: CodecFacts) -> int:
     if facts.crf is None:
         raise Misread(f"{codec} has no crf: its quality is fixed", "leave crf out")
     if not re.fullmatch(r"[0-9]{1,3}", text) or int(text) > facts.worst_crf:
-        message = f"crf is {quoted(text)}: expected 0 to {facts.worst_crf}"
+        message = f"crf is {quoted(text)}: expected a whole number from 0 to {facts.worst_crf}"
         raise Misread(message, f"{facts.crf} is near perfect, larger numbers make smaller files")
     return int(text)
 
@@ -369,7 +369,7 @@ def _parse_bitrate(text: str, codec: Codec, facts: CodecFacts) -> int:
         raise Misread(f"{codec} has no bitrate: its quality is fixed", "leave bitrate out")
     match = _BITRATE.fullmatch(text)
     if match is None:
-        hint = "write 8M (megabits a second) or 800k"
+        hint = "write 8M (megabits a second) or 800k: 10k to 2000M"
         raise Misread(f"{quoted(text)} is no bitrate", hint)
     bits = int(Fraction(match[1]) * (1000 if match[2].startswith("k") else 1_000_000))
     if bits not in BITRATES:

@@ -26,6 +26,10 @@ def override(root: Node, overrides: Mapping[str, str]) -> tuple[Node, list[Mista
     mistakes: list[Mistake] = []
     for path, text in overrides.items():
         file = f"--set {path}"
+        if not text.strip():
+            message = f"{quoted(path)} is set to nothing"
+            mistakes.append(Mistake(Mark(file, 1, 1), message, f"write --set {path}=VALUE"))
+            continue
         value, found = parse_document(text, file)
         mistakes += found
         mark = Mark(file, 1, 1, max(1, len(text)), text)

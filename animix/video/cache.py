@@ -182,11 +182,17 @@ def kept_in(folder: Path) -> list[Kept]:
 
 
 def prune(folder: Path) -> None:
-    """Remove what is kept of the films of a folder, but of those that are being rendered."""
+    """Remove what is kept of the films of a folder, but of those that are being rendered.
+
+    What processes left beside the films that are gone goes, too.
+    """
     for kept in _folders(folder):
         if not _users(kept):
             shutil.rmtree(kept, ignore_errors=True)
             remove_if_empty(kept)
+    for path in folder.glob(".*.part-*"):
+        if is_left_over(path.name):
+            _remove(path)
 
 
 def tag(folder: Path) -> None:

@@ -141,6 +141,8 @@ def open_soundtrack(audio: Audio | None, clip: Clip) -> Soundtrack | None:
     except SoundError as error:
         raise _mistake(audio, "file", str(error)) from error
     used = min(there, stop) - first
+    if stop <= first:
+        raise _mistake(audio, "trim", "trim leaves less than one sample, 1/48000 s, of the sound")
     if used <= 0:
         where = f"the sound is {_clock(there)} long, and trim begins at {_clock(first)}"
         raise _mistake(audio, "trim", where)
