@@ -86,5 +86,5 @@ def test_mistakes_of_file_and_overrides_are_reported_together():
 
 
 def test_a_value_that_is_nothing_is_told_by_its_key():
-    with pytest.raises(TimelineError, match='"output" is set to nothing'):
+    with pytest.raises(TimelineError, match="--set output  the value is empty"):
         read_timeline(TEXT, "reel.yaml", {"output": " "})

@@ -27,8 +27,8 @@ def override(root: Node, overrides: Mapping[str, str]) -> tuple[Node, list[Mista
     for path, text in overrides.items():
         file = f"--set {path}"
         if not text.strip():
-            message = f"{quoted(path)} is set to nothing"
-            mistakes.append(Mistake(Mark(file, 1, 1), message, f"write --set {path}=VALUE"))
+            hint = f"write --set {path}=VALUE"
+            mistakes.append(Mistake(Mark(file, 0, 0), "the value is empty", hint))
             continue
         value, found = parse_document(text, file)
         mistakes += found
