@@ -34,7 +34,7 @@ def _mend_imports() -> None:
         sys.modules["requests"] = types.ModuleType("requests")
     if importlib.util.find_spec("pkg_resources") is None:
         gone = types.ModuleType("pkg_resources")
-        gone.parse_version = _version  # type: ignore[attr-defined]
+        gone.parse_version = _version  # type: ignore[attr-defined]  # made here
         sys.modules["pkg_resources"] = gone
 
     import torch.utils.cpp_extension as extension
@@ -121,7 +121,7 @@ Paint = Callable[[nn.Module, Tensor], Tensor]
 
 def paint_nvlabs(generator: nn.Module, ws: Tensor) -> Tensor:
     """As gen_video.py does."""
-    picture: Tensor = generator.synthesis(ws, noise_mode="const")  # type: ignore[operator]
+    picture: Tensor = generator.synthesis(ws, noise_mode="const")  # type: ignore[operator]  # their module
     return picture
 
 
@@ -200,7 +200,7 @@ def nvlabs_fp16_error(generator: nn.Module, ws: Tensor) -> float:
     """‖16-bit − float32‖ / ‖float32‖ of NVlabs' own pictures."""
     with torch.inference_mode():
         found = paint_nvlabs(generator, ws).double()
-        expected = generator.synthesis(  # type: ignore[operator]
+        expected = generator.synthesis(  # type: ignore[operator]  # their module
             ws, noise_mode="const", force_fp32=True
         ).double()
     return float((found - expected).norm() / expected.norm())

@@ -1,6 +1,7 @@
 """Marked tests, and nothing random that leaks from one test into the next."""
 
 import os
+import sys
 
 import hypothesis
 import numpy as np
@@ -31,3 +32,18 @@ def same_global_random_state():
     yield
     assert torch.equal(before[0], torch.random.get_rng_state())
     assert (before[1] == np.random.get_state()[1]).all()  # noqa: NPY002
+
+
+@pytest.fixture
+def run(capsys, monkeypatch):
+    """Runs a command line in this process: exit code, stdout, stderr."""
+    from animix.cli import commands  # not at the top: what it imports reads TRITON_INTERPRET
+
+    def run_it(*arguments):
+        monkeypatch.setattr(sys, "argv", ["animix", *map(str, arguments)])
+        with pytest.raises(SystemExit) as caught:
+            commands.main()
+        told = capsys.readouterr()
+        return caught.value.code, told.out, told.err
+
+    return run_it

@@ -31,7 +31,6 @@ from animix.batch import (
 )
 from animix.checkpoints import load, store
 from animix.checkpoints.store import Store
-from animix.cli import commands
 from animix.engine.precision import speeds_up_bfloat16
 from animix.errors import OptionError, RenderError
 from animix.film import open_film, open_films
@@ -72,18 +71,9 @@ def folder(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def run(capsys, monkeypatch):
+def run(run):
     """Runs `animix render` in this process: exit code, stdout, stderr."""
-
-    def run_it(*arguments):
-        line = ["animix", "render", *map(str, arguments), "--device", "cpu"]
-        monkeypatch.setattr(sys, "argv", line)
-        with pytest.raises(SystemExit) as caught:
-            commands.main()
-        told = capsys.readouterr()
-        return caught.value.code, told.out, told.err
-
-    return run_it
+    return lambda *arguments: run("render", *arguments, "--device", "cpu")
 
 
 GOOD = [f"{name}.yaml" for name in NAMES]

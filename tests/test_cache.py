@@ -12,25 +12,10 @@ from pathlib import Path
 import pytest
 
 from animix import whole_file
-from animix.cli import commands
 from animix.errors import OptionError
 from animix.video import cache as cache_module
 from animix.video.cache import Cache, kept_in, prune
 from animix.whole_file import part_of
-
-
-@pytest.fixture
-def run(capsys, monkeypatch):
-    """Runs a command line in this process: exit code, stdout, stderr."""
-
-    def run_it(*arguments):
-        monkeypatch.setattr(sys, "argv", ["animix", *map(str, arguments)])
-        with pytest.raises(SystemExit) as caught:
-            commands.main()
-        told = capsys.readouterr()
-        return caught.value.code, told.out, told.err
-
-    return run_it
 
 
 def keep(folder: Path, name: str, num_chunks: int = 1) -> None:

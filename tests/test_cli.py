@@ -17,7 +17,6 @@ import pytest
 from PIL import Image
 
 import animix
-from animix.cli import commands
 from animix.film import open_film
 from animix.timeline.reader import load_timeline
 from animix.video.mp4 import count_frames
@@ -44,20 +43,6 @@ def folder(tmp_path, monkeypatch):
     (tmp_path / "bad.yaml").write_text(REEL.replace("50%: 8", "50%: 8 ease-inn").replace("1s", "1"))
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-@pytest.fixture
-def run(capsys, monkeypatch):
-    """Runs a command line in this process: exit code, stdout, stderr."""
-
-    def run_it(*arguments):
-        monkeypatch.setattr(sys, "argv", ["animix", *map(str, arguments)])
-        with pytest.raises(SystemExit) as caught:
-            commands.main()
-        told = capsys.readouterr()
-        return caught.value.code, told.out, told.err
-
-    return run_it
 
 
 def test_help_and_version_answer_without_torch(run):

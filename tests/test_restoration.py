@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import sys
 import time
 from collections import deque
 from pathlib import Path
@@ -12,7 +11,6 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from animix.cli import commands
 from animix.errors import OptionError, TimelineError
 from animix.film import open_film
 from animix.rendering import encode
@@ -40,20 +38,6 @@ def picture_with(path, text):
 def framemd5(path):
     command = [find_ffmpeg(), "-v", "error", "-i", str(path), "-f", "framemd5", "-"]
     return subprocess.run(command, capture_output=True, check=True).stdout
-
-
-@pytest.fixture
-def run(capsys, monkeypatch):
-    """Runs a command line in this process: exit code, stdout, stderr."""
-
-    def run_it(*arguments):
-        monkeypatch.setattr(sys, "argv", ["animix", *map(str, arguments)])
-        with pytest.raises(SystemExit) as caught:
-            commands.main()
-        told = capsys.readouterr()
-        return caught.value.code, told.out, told.err
-
-    return run_it
 
 
 # -- Back and again --------------------------------------------------------------------------------
