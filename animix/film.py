@@ -326,10 +326,12 @@ def _seam_notes(clip: Clip, outputs: Sequence[Output]) -> list[str]:
     for rate in dict.fromkeys(output.fps or clip.fps for output in outputs):
         off = clip.num_frames_at(rate) / rate - length
         if clip.loop and off:
-            told = "longer" if off > 0 else "shorter"
+            told = (
+                f"{float(abs(off)) * 1000:.1f} ms" if abs(off) < 1 else f"{float(abs(off)):.4g} s"
+            )
             notes.append(
-                f"at {float(rate):.4g} fps the loop of {float(length):.4g} s is"
-                f" {abs(float(off)) * 1000:.1f} ms {told}: it has no whole number of frames"
+                f"at {float(rate):.4g} fps the loop of {float(length):.4g} s is {told}"
+                f" {'longer' if off > 0 else 'shorter'}: it has no whole number of frames"
             )
     return notes
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from animix.chunks import chunk_keys, files_of
 from animix.delivery import check_outputs, check_places, film_path, settings_of
-from animix.errors import AnimixError, OptionError
+from animix.errors import AnimixError, EncodeError, OptionError
 from animix.film import Film, open_films
 from animix.progress import Progress, Stages
 from animix.provenance import metadata_of, parts_of, render_command
@@ -33,6 +33,7 @@ from animix.video.segments import (
 )
 from animix.video.settings import EncoderSettings, Preset
 from animix.video.whole_clip import WholeClipEncoder
+from animix.whole_file import without_parts
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,8 @@ def encode_all(
 ) -> Generator[Progress, None, None]:
     """Render films as their outputs say, yield after each cell; each is whole or absent.
 
-    Films that are made of the same pictures are written side by side, and those painted once.
+    Films that are made of the same pictures are written side by side, and those painted once. One
+    that fails does not cost the others: its error is raised when they are whole.
     Closing the iterator before its end leaves no file, and one that stood there before stays. Its
     finished chunks stay in a cache beside it, and the next time they are not rendered again, unless
     that is to be ``fresh``. When the film is whole they go, unless the next time is to have them.
@@ -105,6 +107,7 @@ def encode_all(
         with contextlib.ExitStack() as unfinished:
             writings: list[_Writing] = []
             endings: list[contextlib.ExitStack] = []
+            failed: dict[int, AnimixError] = {}
             for job in alike:
                 settings = settings_of(job.film, draft=draft)
                 if preset is not None:
@@ -125,16 +128,23 @@ def encode_all(
                     with stages.waiting_for("painting"):
                         cell = next(painted)
                     with stages.waiting_for("encoding"):
-                        for each, frames in zip(writings, cell, strict=True):
-                            if len(frames):
-                                each.encoder.write(frames)
+                        for number, frames in enumerate(cell):
+                            if not len(frames) or number in failed:
+                                continue
+                            try:
+                                writings[number].encoder.write(frames)
+                            except AnimixError as error:
+                                # The others go on: their frames are painted all the same.
+                                failed[number] = _give_up(endings[number], error)
+                                if len(failed) == len(writings):
+                                    raise failed[number] from error
                     num_painted = sum(map(len, cell))
                     done, to_come = done + num_painted, to_come - num_painted
                     if done < total:
                         yield progress()
             # Until the films are whole it is ffmpeg that is waited for.
             with stages.waiting_for("encoding"):
-                _end(endings)
+                _end(endings, list(failed.values()))
     # The last step is told when all films stand at their places.
     yield progress()
 
@@ -155,7 +165,7 @@ def _writing(
     """A film's file, whole when the block ends well, with its recipe if there is a ``command``."""
     film, target, frames = job.film, job.target, job.wanted
     store = Cache(target) if is_cut(settings) else contextlib.nullcontext()
-    with store as cache:
+    with _telling_of_films(), store as cache:
         wanted = files_of(film) if command is None else parts_of(film)
         digests = cache.digests(wanted) if cache else {}
         if command is not None:
@@ -171,6 +181,15 @@ def _writing(
             cache.clear(but=[segment.path for segment in segments] if keep_cache else ())
 
 
+@contextlib.contextmanager
+def _telling_of_films() -> Iterator[None]:
+    """Have errors name the file that was asked for, where they name what it grows as."""
+    try:
+        yield
+    except (EncodeError, OptionError) as error:
+        raise type(error)(without_parts(str(error))) from error
+
+
 def _of_film_at(path: Path, target: Path, settings: EncoderSettings) -> EncoderSettings:
     """What a film at a path is encoded as: one that waits for its sound has no metadata yet."""
     return settings if path == target else replace(settings, metadata=None)
@@ -184,9 +203,11 @@ def _by_footage(jobs: Sequence[Job]) -> list[list[Job]]:
     return list(found.values())
 
 
-def _end(endings: Sequence[contextlib.ExitStack]) -> None:
-    """Finish films; one that fails does not cost the others, and its error is raised after them."""
-    errors = []
+def _end(endings: Sequence[contextlib.ExitStack], errors: list[AnimixError]) -> None:
+    """Finish films; one that fails does not cost the others, and its error is raised after them.
+
+    ``errors`` are those of films that have failed before.
+    """
     for ending in endings:
         try:
             ending.close()
@@ -194,6 +215,15 @@ def _end(endings: Sequence[contextlib.ExitStack]) -> None:
             errors.append(error)
     if errors:
         raise errors[0]
+
+
+def _give_up(ending: contextlib.ExitStack, error: AnimixError) -> AnimixError:
+    """Clear away a film that has failed; its error, as it is to be told."""
+    try:
+        ending.__exit__(type(error), error, error.__traceback__)
+    except AnimixError as told:
+        return told
+    return error
 
 
 def _segments(

@@ -29,6 +29,7 @@ from animix.cli.app import (
     Settings,
     app,
     each,
+    end,
     keep_inputs,
     save_png,
 )
@@ -47,9 +48,9 @@ from animix.cli.cache_command import cache
 from animix.cli.film_telling import tell_film, tell_profile
 from animix.cli.network_commands import NETWORK_COMMANDS
 from animix.cli.preset_commands import presets
-from animix.cli.report import choose_report
+from animix.cli.report import choose_report, close_off, tell
 from animix.cli.schema_command import schema
-from animix.errors import OptionError
+from animix.errors import OptionError, unusable
 from animix.tables import count
 from animix.timeline.timeline import LARGEST_SEED
 from animix.whole_file import whole_file
@@ -75,7 +76,9 @@ def animix(
 ) -> None:
     """Render videos from StyleGAN networks that are re-blended for every frame."""
     if version:
-        typer.echo(f"animix {__version__}")
+        report = choose_report(as_json=False, quiet=False)
+        report.result(f"animix {__version__}")
+        end(report)
         raise typer.Exit
 
 
@@ -275,7 +278,7 @@ def check(
     report = choose_report(as_json=as_json, quiet=quiet)
 
     def check_one(file: Path) -> None:
-        from animix.delivery import check_outputs, check_places, notes_of
+        from animix.delivery import check_outputs, check_places, check_targets, notes_of
         from animix.film import open_films
         from animix.schedule import write_csv
         from animix.summary import summarize
@@ -285,6 +288,7 @@ def check(
             raise OptionError("--csv writes one schedule: give one timeline")
         timeline = load_timeline(file, parse_settings(settings))
         check_places(timeline)
+        check_targets(timeline)
         films = open_films(timeline, device="cpu")
         check_outputs(films)
         summary, warnings = summarize(*films)
@@ -375,7 +379,7 @@ def new(
     """
     report = choose_report(as_json=as_json, quiet=quiet)
 
-    def write(output: Path) -> None:
+    def write(_: Path) -> None:
         from animix.restoration import restore
         from animix.starter import write_starter
 
@@ -391,7 +395,7 @@ def new(
             report.note(note)
         report.result(f"{output}  try: {command}", file=str(output))
 
-    each([output], write, report)
+    each([output if source is None else source], write, report)
 
 
 @app.command("demo")
@@ -402,6 +406,7 @@ def render_demo(
     gpus: Gpus = None,
     memory: Memory = None,
     precision: Precision = None,
+    no_recipe: NoRecipe = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -414,6 +419,7 @@ def render_demo(
         gpus=gpus,
         memory=memory,
         precision=precision,
+        no_recipe=no_recipe,
         as_json=as_json,
         quiet=quiet,
     )
@@ -437,4 +443,9 @@ def main() -> None:
     for ending in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
         # As an exception, so that ffmpeg ends and its half a film goes, as with Ctrl-C.
         signal.signal(ending, lambda number, _: sys.exit(128 + number))
-    app()
+    try:
+        app()
+    except OSError as error:  # a page of help, which typer tells by itself
+        close_off(sys.stdout)
+        tell(f"error: {unusable(error, 'stdout')}")
+        sys.exit(1)

@@ -178,12 +178,12 @@ class _Builder:
             self.report(mark, f"no anchor is called &{name}", hint)
             self.add(Broken(mark), None)
 
-    def text_node(self, event: yaml.ScalarEvent) -> TextNode:
+    def text_node(self, event: yaml.ScalarEvent) -> TextNode | Broken:
         """A text with its mark, and what YAML may have hidden behind a ``#``."""
         mark, text = self.mark_of(event), str(event.value)
         if found := _NOT_PRINTABLE.search(text):
             self.report(mark, f"the character U+{ord(found[0]):04X} can't stand in a value")
-            text = ""
+            return Broken(mark)
         comment = ""
         if not text:
             found = _COMMENT.match(mark.text, mark.column - 1)

@@ -69,11 +69,11 @@ class Reading:
             self.note(node.mark, f"{name} is {expected}, found {found}")
             return None
         if node.is_empty or not node.text.strip():
-            self.empty(node, name)
+            self.empty(node, name, f"expected {expected}")
             return None
         return node
 
-    def empty(self, node: TextNode, name: str) -> None:
+    def empty(self, node: TextNode, name: str, hint: str = "") -> None:
         """Note that a value is missing."""
         if node.comment:
             comment = quoted(node.comment.split()[0])
@@ -83,7 +83,7 @@ class Reading:
                 f"if it belongs to the value, put it in quotes: {comment}",
             )
         else:
-            self.note(node.mark, f"{name} has no value")
+            self.note(node.mark, f"{name} has no value", hint)
 
     def parse(self, node: TextNode, parser: Callable[[str], Value]) -> Value | None:
         """What a parser makes of a text; None where it can't be read."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from animix.errors import EncodeError
 from animix.interruption import uninterrupted
 from animix.timeline.formats import Container
-from animix.video.ffmpeg import find_ffmpeg, making_room
+from animix.video.ffmpeg import find_ffmpeg, full_disk, making_room
 from animix.video.metadata import write_metadata
 from animix.video.probe import frames_in
 from animix.video.run import Outcome, Run
@@ -59,7 +59,7 @@ def with_sound(
         arguments = sound_arguments(soundtrack, frames, sound, settings)
         with Run(arguments, growing=sound) as run:
             yield film
-            _check(run.wait(), f"{target}: its sound can't be encoded")
+            _check(run.wait(), f"{target}: its sound can't be encoded", place.parent)
         add_sound(film, sound, target, settings)
     finally:
         with uninterrupted():
@@ -104,7 +104,7 @@ def add_sound(film: Path, sound: Path, target: Path, settings: EncoderSettings) 
     ]
     try:
         with Run(arguments, growing=part) as run:
-            _check(run.wait(), f"{target}: its sound can't be added")
+            _check(run.wait(), f"{target}: its sound can't be added", place.parent)
         executable = find_ffmpeg()
         found, wanted = (frames_in(each, settings.container, executable) for each in (part, film))
         if found != wanted:
@@ -121,11 +121,8 @@ def add_sound(film: Path, sound: Path, target: Path, settings: EncoderSettings) 
             part.unlink(missing_ok=True)
 
 
-def _check(outcome: Outcome, what: str) -> None:
+def _check(outcome: Outcome, what: str, folder: Path) -> None:
     """EncodeError with ffmpeg's words if it failed."""
     if outcome.code:
         words = outcome.words[-8192:] or "(it said nothing)"
-        raise EncodeError(
-            f"{what} ({outcome.ending}). If its last words don't say why, look for"
-            f" free space there:\n{words}"
-        )
+        raise EncodeError(f"{what} ({outcome.ending}{full_disk(words, folder)}):\n{words}")
