@@ -693,3 +693,15 @@ def test_a_reader_that_leaves_early_is_no_error(folder):
         check=False,
     )
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("no_recipe", [True, False])
+def test_the_demo_takes_no_recipe_along_if_asked(run, monkeypatch, no_recipe):
+    asked = []
+
+    def render(files, **options):
+        asked.append((files, options["no_recipe"]))
+
+    monkeypatch.setattr("animix.cli.render_command.render", render)
+    assert run("demo", *(["--no-recipe"] if no_recipe else []))[0] == 0
+    assert asked == [([animix.demo.TIMELINE], no_recipe)]
