@@ -158,7 +158,7 @@ def test_frames_are_counted_exactly_halves_up(duration, fps, num_frames):
         ("size: 1080", 7, '"1080" is no size', "WIDTHxHEIGHT"),
         ("size: 8x1080", 7, "a side of 8 pixels", ""),
         ("size: 99999x1080", 7, "a side of 99999 pixels", ""),
-        ("loop: on", 7, 'unknown loop "on"', "auto, true or false"),
+        ("loop: on", 7, 'unknown loop "on"', 'did you mean "true"?'),
         ("mapping: face", 10, 'unknown network "face"', 'did you mean "faces"?'),
         ("noise: const", 8, 'unknown noise "const"', "fixed, none or random"),
         ("noise: {loop: 0s}", 15, "no length above 0", ""),

@@ -17,6 +17,9 @@ from animix.timeline.nodes import Broken, ListNode, MapNode, Node, TextNode
 MOST_MISTAKES = 100
 """Then reading stops: nobody mends a hundred mistakes without reading again."""
 
+_YAML_1_1 = {"yes": "true", "on": "true", "no": "false", "off": "false"}
+"""What older YAML reads as truth values."""
+
 _VARIABLE = re.compile(r"\$\{|(?:^|\s)\$[A-Za-z_]")
 
 Value = TypeVar("Value")
@@ -168,7 +171,8 @@ class Reading:
             if text in later:
                 raise Misread(not_yet(f"{name}: {text}"))
             one_of = f"{name} is {', '.join(words[:-1])} or {words[-1]}"
-            hint = suggestion(text, (*words, *later)) or one_of
+            meant = _YAML_1_1.get(text.lower(), text)
+            hint = suggestion(meant, (*words, *later)) or one_of
             raise Misread(f"unknown {name} {quoted(text)}", hint)
 
         found = self.read(node, name, f"one of {', '.join(words)}", parser)

@@ -46,8 +46,10 @@ class Quantity:
         try:
             number = float(parse_whole(text)) if self.whole else parse_number(text)
         except Misread as misread:
-            known = f"{self.name} is a number, {' or '.join(self.words)}" if self.words else ""
-            misread.hint = misread.hint or suggestion(text, self.words) or known
+            known = ", ".join(["a whole number" if self.whole else "a number", *self.words[:-1]])
+            known += f" or {self.words[-1]}" if self.words else ""
+            near = suggestion(text, self.words)
+            misread.hint = misread.hint or near or f"{self.name} is {known}"
             raise
         self._check(number, text)
         return number
