@@ -35,15 +35,16 @@ from types import FrameType
 
 import numpy as np
 
-from animix import demo
-from animix.errors import TimelineError
-from animix.networks.facts import Layer, NetworkFacts
-from animix.sampling import make_schedule
-from animix.schedule import Column
-from animix.timeline.reader import read_timeline
-from tools.timeline_mutations import changed
-
 ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT))  # for what is beside this file
+
+from animix import demo  # noqa: E402 (needs the path)
+from animix.errors import TimelineError  # noqa: E402 (needs the path)
+from animix.networks.facts import Layer, NetworkFacts  # noqa: E402 (needs the path)
+from animix.sampling import make_schedule  # noqa: E402 (needs the path)
+from animix.schedule import Column  # noqa: E402 (needs the path)
+from animix.timeline.reader import read_timeline  # noqa: E402 (needs the path)
+from tools.timeline_mutations import changed  # noqa: E402 (needs the path)
 
 SECONDS = 2
 """Of processor time that a case may take: what else the machine does is not its fault."""
