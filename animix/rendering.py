@@ -98,6 +98,7 @@ def encode_all(
     done = done_before = 0
     started = time.monotonic()
     stages = Stages()
+    errors: list[AnimixError] = []
 
     def progress() -> Progress:
         seconds = time.monotonic() - started
@@ -107,7 +108,6 @@ def encode_all(
         with contextlib.ExitStack() as unfinished:
             writings: list[_Writing] = []
             endings: list[contextlib.ExitStack] = []
-            failed: dict[int, AnimixError] = {}
             for job in alike:
                 settings = settings_of(job.film, draft=draft)
                 if preset is not None:
@@ -116,35 +116,34 @@ def encode_all(
                 writing = _writing(job, settings, command, fresh=fresh, keep_cache=keep_cache)
                 endings.append(unfinished.enter_context(contextlib.ExitStack()))
                 writings.append(endings[-1].enter_context(writing))
-            to_come = sum(len(frames) for each in writings for frames in each.missing)
-            before = sum(len(job.wanted) for job in alike) - to_come
+            to_come = [sum(map(len, each.missing)) for each in writings]
+            before = sum(len(job.wanted) for job in alike) - sum(to_come)
             done, done_before = done + before, done_before + before
             cells = alike[0].film.footage.cells(
                 [(job.film.view, each.missing) for job, each in zip(alike, writings, strict=True)]
             )
             # Closed at once when the render ends early: devices may be at work.
             with contextlib.closing(cells) as painted:
-                while to_come:
+                while any(to_come):
                     with stages.waiting_for("painting"):
                         cell = next(painted)
                     with stages.waiting_for("encoding"):
                         for number, frames in enumerate(cell):
-                            if not len(frames) or number in failed:
-                                continue
-                            try:
-                                writings[number].encoder.write(frames)
-                            except AnimixError as error:
-                                # The others go on: their frames are painted all the same.
-                                failed[number] = _give_up(endings[number], error)
-                                if len(failed) == len(writings):
-                                    raise failed[number] from error
-                    num_painted = sum(map(len, cell))
-                    done, to_come = done + num_painted, to_come - num_painted
+                            if len(frames) and to_come[number]:
+                                try:
+                                    writings[number].encoder.write(frames)
+                                    to_come[number] -= len(frames)
+                                except AnimixError as error:
+                                    errors.append(_give_up(endings[number], error))
+                                    to_come[number] = 0
+                    done += sum(map(len, cell))
                     if done < total:
                         yield progress()
             # Until the films are whole it is ffmpeg that is waited for.
             with stages.waiting_for("encoding"):
-                _end(endings, list(failed.values()))
+                errors += _end(endings)
+    if errors:
+        raise errors[0]
     # The last step is told when all films stand at their places.
     yield progress()
 
@@ -203,18 +202,15 @@ def _by_footage(jobs: Sequence[Job]) -> list[list[Job]]:
     return list(found.values())
 
 
-def _end(endings: Sequence[contextlib.ExitStack], errors: list[AnimixError]) -> None:
-    """Finish films; one that fails does not cost the others, and its error is raised after them.
-
-    ``errors`` are those of films that have failed before.
-    """
+def _end(endings: Sequence[contextlib.ExitStack]) -> list[AnimixError]:
+    """Finish films; one that fails does not cost the others. The errors of those."""
+    errors = []
     for ending in endings:
         try:
             ending.close()
         except AnimixError as error:
             errors.append(error)
-    if errors:
-        raise errors[0]
+    return errors
 
 
 def _give_up(ending: contextlib.ExitStack, error: AnimixError) -> AnimixError:
