@@ -240,7 +240,7 @@ MUTATIONS: tuple[Mutation, ...] = (
 def changed(draw: random.Random, sources: Sequence[str]) -> tuple[str, str]:
     """How a case is made, and its text; some are changed in two ways."""
     text = draw.choice(sources)
-    chosen = [slight] * draw.choice([1, 2])  # what is not refused goes further
+    chosen: list[Mutation] = [slight] * draw.choice([1, 2])  # what is not refused goes further
     if draw.random() < 0.7:
         chosen = [draw.choice(MUTATIONS) for _ in range(draw.choice([1, 1, 1, 2, 3]))]
     for mutation in chosen:
