@@ -12,11 +12,11 @@ import pytest
 from PIL import Image
 
 from animix.errors import OptionError, TimelineError
+from animix.ffmpeg.program import find_ffmpeg
 from animix.film import open_film
 from animix.rendering import encode
 from animix.restoration import restore
 from animix.timeline.reader import load_timeline
-from animix.video.ffmpeg import find_ffmpeg
 from animix.video.metadata import Metadata, write_metadata
 from tests.reel import REEL, make_reel, open_reel, recipe, render
 

@@ -9,9 +9,9 @@ from fractions import Fraction
 from pathlib import Path
 
 from animix.errors import EncodeError, Mistake, SoundError, TimelineError
+from animix.ffmpeg.run import Outcome, Run
 from animix.timeline.audio import Audio
 from animix.timeline.keyframes import Clip
-from animix.video.run import Outcome, Run
 
 SAMPLE_RATE = 48_000
 """Of every soundtrack, samples a second."""

@@ -13,8 +13,8 @@ from pathlib import Path
 from types import TracebackType
 
 from animix.errors import EncodeError
+from animix.ffmpeg.program import END_SECONDS, FFMPEG_ADVICE, POLL_SECONDS, find_ffmpeg
 from animix.interruption import uninterrupted
-from animix.video.ffmpeg import END_SECONDS, FFMPEG_ADVICE, POLL_SECONDS, find_ffmpeg
 
 PATIENCE_SECONDS = 60.0
 """How long nothing may move."""
