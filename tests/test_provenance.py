@@ -20,8 +20,8 @@ from animix.timeline.document import parse_document
 from animix.timeline.reader import load_timeline, read_timeline
 from animix.timeline.yaml_text import yaml_text
 from animix.version import VERSION
-from animix.video.cache import digest_of
 from animix.video.metadata import read_recipe
+from animix.whole_file import digest_of
 from tests import mp4
 from tests.reel import REEL, make_reel, open_reel, recipe, render
 

@@ -21,13 +21,14 @@ from animix.sound.tempo import (
     told_apart,
 )
 
+SHORTEST_SECONDS = 4.0
+"""Of a sound whose beats are looked for."""
 LOW_CONFIDENCE = 0.5
 """Below it what was found is a guess."""
 BEATS_A_BAR = 4
 STEADY = 0.004
 """By how much of itself a tempo may differ between parts of a sound to be a constant one."""
 
-_SHORTEST_SECONDS = 4.0
 _WINDOWS_SECONDS = (0.06, 0.04, 0.025)
 _PART_SECONDS = 10.0
 _SAME_SECONDS = 0.005
@@ -103,7 +104,7 @@ def find_beats(samples: Floats) -> Beats | None:
     of a beat, and a whole number of beats a minute is taken where it fits all along as well.
     """
     seconds = len(samples) / RATE
-    if seconds < _SHORTEST_SECONDS:
+    if seconds < SHORTEST_SECONDS:
         return None
     heard = onsets(samples)
     likely = tempos(heard)

@@ -89,9 +89,15 @@ def load_timeline(path: str | Path, overrides: Mapping[str, str] | None = None) 
 
 
 def read_timeline(
-    text: str, path: str | Path, overrides: Mapping[str, str] | None = None
+    text: str,
+    path: str | Path,
+    overrides: Mapping[str, str] | None = None,
+    *,
+    listen: bool = True,
 ) -> Timeline:
     """As ``load_timeline``, from the text of a file; ``path`` is where paths in it start from.
+
+    Of a stranger's text, ``listen=False`` opens no sound: ``bpm: auto`` is a mistake there.
 
     >>> text = "{networks: {faces: ffhq.pkl}, duration: 6s, latents: [3, 17, 42]}"
     >>> read_timeline(text, "reel.yaml").num_frames
@@ -100,7 +106,7 @@ def read_timeline(
     path = Path(path)
     root, mistakes = parse_document(text, str(path))
     root, lost = override(root, overrides or {})
-    reading = Reading(mistakes=[*mistakes, *lost])
+    reading = Reading(mistakes=[*mistakes, *lost], listens=listen)
     try:
         timeline = _timeline(reading, root, path)
     except TooManyMistakes:
@@ -121,7 +127,7 @@ def _timeline(reading: Reading, root: Node, path: Path) -> Timeline | None:
     mark = Mark(str(path), 0, 0)
     own_fps = reading.read(found.get("fps"), "fps", "a number", parse_fps) or Fraction(30)
     reading.clock = Clock(own_fps)
-    read_tempo(reading, found.get("audio"))
+    read_tempo(reading, found.get("audio"), path.parent)
     outputs = read_outputs(reading, found.get("output"), path)
     rates = {output.fps or own_fps for output in outputs}
     reading.duration = _duration(reading, found.get("duration"), max(rates), mark)
@@ -173,9 +179,19 @@ def _timeline(reading: Reading, root: Node, path: Path) -> Timeline | None:
         notes=tuple(reading.notes),
         document=root,
     )
+    if timeline.audio is None and not reading.mistakes:
+        _check_silent(reading, timeline)
     if reading.duration is not None:
         _check_whole(reading, timeline, found["duration"].mark)
     return timeline
+
+
+def _check_silent(reading: Reading, timeline: Timeline) -> None:
+    """Note the expressions of a silent timeline that ask for its sound."""
+    for expression in (each for track in tracks(timeline) for each in track.expressions()):
+        if part := expression.hears:
+            message = f"{part.name} is of the clip's sound, and this timeline has none"
+            reading.note(expression.mark(part), message, "write audio: song.mp3")
 
 
 def _check_whole(reading: Reading, timeline: Timeline, duration: Mark) -> None:
