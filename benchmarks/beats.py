@@ -119,6 +119,24 @@ def summed(rows: list[dict[str, Any]], seconds: float) -> dict[str, Any]:
     }
 
 
+def totals(found: dict[str, Any]) -> dict[str, Any]:
+    """The counts of a tracker over all seeds."""
+    parts = [found[f"seed {seed}"] for seed in SEEDS]
+    keys = ("grooves", "right", "double", "half", "other", "none", "phase_right")
+    seconds = sum(part["seconds_each"] for part in parts) / len(parts)
+    return {**{key: sum(part[key] for part in parts) for key in keys}, "seconds": seconds}
+
+
+def row_of(name: str, found: dict[str, Any]) -> str:
+    """The row of a tracker in docs/timeline.md."""
+    counts = totals(found)
+    another = counts["other"] + counts["none"]
+    version = f" {found['version']}" if found["version"] else ""
+    figures = (counts["right"], counts["double"] + counts["half"], another, counts["phase_right"])
+    shares = " | ".join(f"{100 * figure / counts['grooves']:.0f} %" for figure in figures)
+    return f"| {name}{version} | {shares} | {counts['seconds']:.1f} |"
+
+
 def measured(tracker: Tracker) -> dict[str, Any]:
     """The results of a tracker for each of the seeds."""
     found = {}
@@ -151,6 +169,7 @@ def main() -> None:
         for seed in SEEDS:
             told = report[name][f"seed {seed}"]
             print(name, f"seed {seed}", {key: told[key] for key in told if key != "rows"})
+        print(row_of(name, report[name]))
         TARGET.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
 
 

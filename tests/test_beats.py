@@ -5,10 +5,12 @@ import re
 import wave
 from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import animix
 from animix.errors import OptionError, SoundError
 from animix.sound import beats_file as kept_beats
 from animix.sound.beats import Beats, find_beats
@@ -285,6 +287,19 @@ def test_one_line_says_that_it_was_listened_to(song):
     assert note.startswith("song.wav: 110 beats a minute, confidence ")
     assert note.endswith("; kept in song.wav.beats.json")
     assert timeline(song, audio).notes == ()
+
+
+def test_check_tells_the_tempo(run, song):
+    demo = Path(animix.__file__).parent / "demo"
+    text = f"networks: {{faces: '{demo}/base.safetensors'}}\nduration: 2bar\nlatents: [3, 17]\n"
+    path = song.with_name("reel.yaml")
+    path.write_text(text + "audio: {file: song.wav, bpm: auto, start: 1s}\n")
+    code, out, err = run("check", path)
+    assert code == 0 and "note: song.wav: 110 beats a minute" in err
+    assert "\n  110 beats a minute, bar 1 at 1.40" in out
+    _, out, _ = run("check", path, "--json", "--set", "audio.bpm=128", "--set", "duration=4s")
+    told = json.loads(out.splitlines()[0])
+    assert (told["bpm"], told["first_beat_seconds"]) == (128, 0)
 
 
 def test_what_was_kept_sets_the_tempo(song):

@@ -234,6 +234,14 @@ def test_without_a_sound_its_names_are_mistakes_where_they_stand(audio, name):
     assert mistake.hint == "write audio: song.mp3"
 
 
+@pytest.mark.parametrize("audio", ["audio: {fil: song.wav}", "audio: {file: a.wav, fade-in: 1}"])
+def test_a_sound_that_can_not_be_read_is_not_told_as_missing(audio):
+    with pytest.raises(TimelineError) as caught:
+        read_timeline(f"{TWO}{audio}\nblend: {{alpha: =low}}\n", "reel.yaml")
+    (mistake,) = caught.value.mistakes
+    assert mistake.mark.line == 4
+
+
 def test_a_missing_sound_is_told_once(song):
     song.unlink()
     with pytest.raises(TimelineError) as caught:

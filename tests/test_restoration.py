@@ -40,6 +40,15 @@ def framemd5(path):
     return subprocess.run(command, capture_output=True, check=True).stdout
 
 
+def test_a_strangers_recipe_has_no_sound_opened(folder):
+    text = REEL.replace("secret/", "").replace("fade-in: 100ms", "bpm: auto")
+    before = picture_with(folder / "before.png", f"# animix 0.1.0 render\n{text}")
+    shutil.copy(folder / "secret" / "song.wav", folder / "song.wav")
+    with pytest.raises(TimelineError, match="no sound is opened for this text"):
+        restore(before, folder / "again.yaml")
+    assert not list(folder.glob("*.beats.json"))
+
+
 # -- Back and again --------------------------------------------------------------------------------
 
 

@@ -143,7 +143,9 @@ def _timeline(reading: Reading, root: Node, path: Path) -> Timeline | None:
     # What a clip doesn't say its outputs may agree on.
     fps = rates.pop() if "fps" not in found and len(rates) == 1 else own_fps
     frame, fit_mark = _frame(reading, found.get("frame"), mark)
+    noted = reading.num_noted
     audio = read_audio(reading, found.get("audio"), path.parent)
+    is_silent = audio is None and reading.num_noted == noted
     for output in outputs:
         reading.notes += override_notes(output, size, fps if "fps" in found else None)
         check_rate(reading, output, output.fps or fps, output.mark or mark)
@@ -179,7 +181,7 @@ def _timeline(reading: Reading, root: Node, path: Path) -> Timeline | None:
         notes=tuple(reading.notes),
         document=root,
     )
-    if timeline.audio is None and not reading.mistakes:
+    if is_silent and not isinstance(found.get("audio"), Broken):
         _check_silent(reading, timeline)
     if reading.duration is not None:
         _check_whole(reading, timeline, found["duration"].mark)
