@@ -62,12 +62,12 @@ def _extended(root: Node, path: Path, chain: tuple[Path, ...]) -> Extended:
         return Extended(own)
     if isinstance(named, Broken):
         return Extended(own, whole=False)
-    base = path.parent
+    base = None
     try:
         base = _base(named, path, chain)
         text = source_text(base)
     except Misread as misread:
-        message = misread.message if base == path.parent else f"{base}: {misread.message}"
+        message = f"{base}: {misread.message}" if base else misread.message
         return Extended(own, (Mistake(named.mark, message, misread.hint),), whole=False)
     below, mistakes = parse_document(text, str(base))
     extended = _extended(below, base, (*chain, base))

@@ -161,7 +161,7 @@ def _without_effect(
         path = f"vars.{name}" if name in varied else name
         if path in overrides:
             message = f"--set {path[:40]}: the variants say what it is"
-            hint = f"--only {shown}=… chooses of them, --set variants.{shown}=… replaces them"
+            hint = f"--only {shown}=… chooses among them, --set variants.{shown}=… replaces them"
             mistakes.append(Mistake(key.mark, message, hint if "." not in name else ""))
     return mistakes
 

@@ -11,6 +11,7 @@ from animix.errors import Mark, Mistake
 from animix.timeline.document import DEEPEST, MOST_CHARACTERS, MOST_NODES
 from animix.timeline.misread import quoted, suggestion
 from animix.timeline.nodes import Broken, ListNode, MapNode, Node, TextNode
+from animix.timeline.reading import MOST_MISTAKES
 
 MOST_VARIABLES = 1000
 
@@ -194,7 +195,7 @@ class _Filling:
             elif told.text in entries:
                 message = f"the key {quoted(told.text)} stands here twice"
                 line = entries[told.text][0].mark.line
-                self.mistakes.append(Mistake(key.mark, message, f"the other stands in line {line}"))
+                self.note(key.mark, message, f"the other stands in line {line}")
             else:
                 entries[told.text] = told, size.node
         if not is_new:
@@ -227,7 +228,7 @@ class _Filling:
                 kind = "a list" if isinstance(value, ListNode) else "a map"
                 message = f"${one.name} is {kind}: it can't stand inside a text"
                 mark = node.part(one.start, one.stop - one.start)
-                self.mistakes.append(Mistake(mark, message, f"${one.name} alone takes its place"))
+                self.note(mark, message, f"${one.name} alone takes its place")
             if not isinstance(value, TextNode):
                 return _Sized(Broken(node.mark))
             in_expression = _EXPRESSION.search(node.text[: one.stop]) is not None
@@ -242,20 +243,19 @@ class _Filling:
         name, mark = found.name, place.part(found.start, found.stop - found.start)
         if found.is_broken:
             written = place.text[found.start : found.stop]
-            message = f"{quoted(written)} names no variable"
-            self.mistakes.append(Mistake(mark, message, 'write "${name}"'))
+            self.note(mark, f"{quoted(written)} names no variable", 'write "${name}"')
             return _Sized(Broken(mark))
         if name in self.ready:
             return self.ready[name]
         if name not in self.values.nodes:
             if self.values.whole:
-                self.mistakes.append(Mistake(mark, f"there is no ${name}", self.hint(name)))
+                self.note(mark, f"there is no ${name[:40]}", self.hint(name))
             return _Sized(Broken(mark))
         if name in self.opened:
             circle = self.opened[self.opened.index(name) :]
             told = " → ".join([*circle[:5], "…"] if len(circle) > 5 else [*circle, name])
             message = f"variables read each other in a circle: {told}"
-            self.mistakes.append(Mistake(mark, message, "give one of them a value of its own"))
+            self.note(mark, message, "give one of them a value of its own")
             self.ready |= {one: _Sized(Broken(mark)) for one in circle}
             return self.ready[name]
         if len(self.opened) >= DEEPEST:
@@ -285,9 +285,15 @@ class _Filling:
         if self.num_characters > MOST_CHARACTERS:
             self.refuse(place.mark, "variables make more than a mebibyte of this")
 
+    def note(self, mark: Mark, message: str, hint: str = "") -> None:
+        """Note a mistake; too many end the filling in."""
+        self.mistakes.append(Mistake(mark, message, hint))
+        if len(self.mistakes) >= MOST_MISTAKES:
+            raise _Refused
+
     def refuse(self, mark: Mark, message: str) -> NoReturn:
         """Note a mistake and fill in no more."""
-        self.mistakes.append(Mistake(mark, message))
+        self.note(mark, message)
         raise _Refused
 
 
