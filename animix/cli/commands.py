@@ -120,9 +120,9 @@ def render(
     """Render timelines to films, mp4 files unless they say otherwise, by default into renders/.
 
     A draft or a part gets a file name of its own. What was interrupted goes on with the
-    same command. With several files or outputs --output names a folder. With several files a bad
-    one doesn't stop the others, films that are there and would not change are left as they are, and
-    a table ends it.
+    same command. With several files, variants or outputs --output names a folder. With several
+    files or variants a bad one doesn't stop the others, films that are there and would not change
+    are left as they are, and a table ends it.
     """
     report = choose_report(as_json=as_json, quiet=quiet)
     with interruptible(report):
