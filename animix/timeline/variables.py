@@ -17,7 +17,7 @@ MOST_VARIABLES = 1000
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _REFERENCE = re.compile(
-    r"\$\$(?=[A-Za-z_{])|\$\{(?P<inside>[^{}]*)(?P<end>\}?)|\$(?P<bare>[A-Za-z_][A-Za-z0-9_]*)"
+    r"\$\$(?=[A-Za-z_{])|\$\{(?P<inside>[^{}$]*)(?P<end>\}?)|\$(?P<bare>[A-Za-z_][A-Za-z0-9_]*)"
 )
 _EXPRESSION = re.compile(r"(?:^|\s)=\S")
 _NUMBER_LIKE = re.compile(r"[\w.:%]+")
@@ -38,23 +38,15 @@ class Reference:
 def references(text: str) -> list[Reference]:
     """The variables in a text, from left to right.
 
-    >>> [found.name for found in references("$look-${seed}, Ke$ha and 5 $")]
-    ['look', 'seed']
+    >>> [found.name for found in references("$look-${seed}x$size, and 5 $")]
+    ['look', 'seed', 'size']
     """
-    if "$" not in text:
-        return []
-    found: list[Reference] = []
-    end = 0
-    for match in _REFERENCE.finditer(text):
-        name = match["bare"] or (match["inside"] or "").strip()
-        is_braced = match["inside"] is not None
-        # A word goes on in "Ke$ha", but not behind another variable: "$a$b".
-        before = text[match.start() - 1 : match.start()]
-        if match["bare"] and (before.isalnum() or before == "_") and match.start() != end:
-            continue
-        end = match.end()
-        broken = is_braced and not (match["end"] and NAME.fullmatch(name))
-        found.append(Reference(name, match.start(), end, broken))
+    found = []
+    for match in _REFERENCE.finditer(text) if "$" in text else ():
+        inside = match["inside"]
+        name = match["bare"] or (inside or "").strip()
+        is_broken = inside is not None and not (match["end"] and NAME.fullmatch(name))
+        found.append(Reference(name, match.start(), match.end(), is_broken))
     return found
 
 
