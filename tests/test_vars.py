@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from animix.errors import TimelineError
 from animix.timeline.document import parse_document
 from animix.timeline.nodes import TextNode
 from animix.timeline.reader import read_timeline
@@ -16,8 +15,9 @@ from tests.test_reader import mistakes_of
 
 START = "networks: {faces: a.pkl, anime: b.pkl}\nduration: 6s\n"
 VARS = (
-    "vars: {hi: 0.8, low: -0.1, sum: 1 + 2, wave: =0.1*sine(2s), pace: 2s, way: ease-in, look: anime,"
-    " seeds: [3, 17], layer: {swap: 64, take: low}, mix: '$look and ${hi}', wide: 1080, at: 50%}\n"
+    "vars: {hi: 0.8, low: -0.1, sum: 1 + 2, wave: =0.1*sine(2s), pace: 2s, way: ease-in,"
+    " look: anime, seeds: [3, 17], layer: {swap: 64, take: low},"
+    " mix: '$look and ${hi}', wide: 1080, at: 50%}\n"
 )
 
 

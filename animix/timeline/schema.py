@@ -59,7 +59,9 @@ def _with_variables(schema: Schema) -> Schema:
 def _or_variable(schema: Schema) -> Schema:
     """A schema, or a text with a variable in it; what editors show of it stays at the top."""
     inner = _with_variables(schema)
-    told: Schema = {key: inner.pop(key) for key in ("description", "default", "examples") if key in inner}
+    told: Schema = {
+        key: inner.pop(key) for key in ("description", "default", "examples") if key in inner
+    }
     several = inner.pop("anyOf") if set(inner) == {"anyOf"} else [inner]
     return {**told, "anyOf": [*several, _VARIABLE]}
 
