@@ -163,6 +163,8 @@ def many(value, of_them):
         (many("lol", lambda name: name * 10), "more than a mebibyte"),
         (many("[1]", lambda name: f"[{', '.join([name] * 9)}]"), "more than 100000 values"),
         (many("1", lambda name: f"{{x: {{y: {name}}}}}"), "more than 40 levels deep"),
+        (many("1", lambda name: "[" * 30 + name + "]" * 30), "more than 40 levels deep"),
+        ("vars: {a: ''}\ntitle: " + "${a}" * 200_000 + "\n", "more than 100000 values"),
         ("vars: {a: " + "x" * 500_000 + "}\ntitle: " + "$a" * 5000 + "\n", "more than a mebibyte"),
         ("title: " + "$a" * 20_000 + "\n", "there is no $a"),
         ("title: " + "${" * 20_000 + "\n", "names no variable"),

@@ -303,13 +303,11 @@ def check(
         from animix.schedule import write_csv
         from animix.summary import summarize
 
-        if csv and len(items) > 1:
-            raise OptionError(
-                "--csv writes one schedule: give one timeline, of variants with --only"
-            )
         if isinstance(item.timeline, SameMistakes):
             return
         try:
+            if csv and len(items) > 1:
+                raise OptionError("--csv writes one schedule: give one timeline, or --only")
             timeline = item.opened()
             check_places(timeline)
             films = open_films(timeline, device="cpu", store=store)
