@@ -136,6 +136,17 @@ def test_the_base_reads_the_variables_of_the_upper_file(write):
     assert (mistake.mark.line, mistake.message) == (3, "there is no $way")
 
 
+def test_what_is_not_there_can_not_be_removed(write, tmp_path):
+    write("base.yaml", BASE)
+    over = "extends: base.yaml\nframe: {zom: null}\nnoise: null\ntitle:\naudio: ~\n"
+    assert told(write("reel.yaml", over), tmp_path) == [
+        ("reel.yaml:2:9", "frame has no zom that could be removed"),
+        ("reel.yaml:3:1", "the base has no noise that could be removed"),
+        ("reel.yaml:4:7", "title has no value"),
+    ]
+    assert mistakes_of(tmp_path / "reel.yaml")[0].hint == 'did you mean "zoom"?'
+
+
 def test_mistakes_are_told_in_the_file_where_they_stand(write, tmp_path):
     base = BASE.replace("50%: 64", "50%: 64 ease-inn").replace("duration: 6s", "duration: $long")
     write("bases/base.yaml", base + "bled: 3\n")
