@@ -12,7 +12,7 @@ from animix import demo
 from animix.cli.commands import app
 from animix.film import open_film
 from animix.timeline.eases import EASES
-from animix.timeline.reader import load_timeline, read_timeline
+from animix.timeline.reader import read_timeline
 from benchmarks import beats
 from benchmarks.grooves import RATE, Groove, render
 from tests.sounds import write_wav
@@ -37,7 +37,7 @@ def test_every_command_is_in_the_readme(command):
 @pytest.mark.parametrize("path", TIMELINES, ids=lambda path: path.name)
 def test_every_example_is_in_the_readme_and_renders(path):
     assert str(path.relative_to(ROOT)) in README
-    film = open_film(load_timeline(path), device="cpu")
+    film = open_film(animix.variants(path)[0], device="cpu")
     frames = film.schedule.num_frames
     pictures = [film.rgb8(index) for index in (0, frames // 2, frames - 1)]
     assert len({picture.tobytes() for picture in pictures}) == 3
@@ -76,7 +76,12 @@ def document(tmp_path_factory):
 
 @pytest.mark.parametrize("text", list(examples_of_the_language()))
 def test_every_example_of_the_language_is_read(text, document):
-    read_timeline(text if "blend:" in text else text + "blend: [faces]\n", document)
+    base = f"{START}audio: song.wav\nframe: {{zoom: 2}}\n"
+    (document.parent / "porcelain.yaml").write_text(base)
+    text = text if "blend:" in text else text + "blend: [faces]\n"
+    document.write_text(text)
+    timelines = animix.variants(document)
+    assert (len(timelines) > 1) == ("variants:" in text)
 
 
 def test_all_eases_are_drawn():
