@@ -16,9 +16,10 @@ from animix.timeline.misread import Misread, quoted
 from animix.timeline.nodes import Broken, ListNode, MapNode, Node
 from animix.timeline.numbers import parse_whole
 from animix.timeline.reading import Reading
+from animix.timeline.rows import MOST_KEYS, rows
 from animix.timeline.timeline import LARGEST_SEED, LatentKey, Latents
 from animix.timeline.times import parse_length
-from animix.timeline.values import MOST_KEYS, Quantity, parse_ease_at, rows
+from animix.timeline.values import Quantity, parse_ease_at
 
 LATENT_KEYS = ("seeds", "every", "ease", "space", "path")
 LATER_LATENT_KEYS = ("speed", "even", "edits")
