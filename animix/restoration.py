@@ -22,9 +22,8 @@ from animix.timeline.nodes import MapNode, Node, TextNode, with_texts
 from animix.timeline.reader import read_timeline
 from animix.timeline.timeline import Timeline
 from animix.timeline.yaml_text import yaml_text
-from animix.video.cache import digest_of
 from animix.video.metadata import SIGN, read_recipe
-from animix.whole_file import whole_file
+from animix.whole_file import digest_of, whole_file
 
 _COMMAND = re.compile(
     rf"{SIGN}([0-9A-Za-z.+-]{{1,40}}) ((?:render|still)"
@@ -59,7 +58,7 @@ def restore(source: Path, output: Path, files: Sequence[Path] = ()) -> Restored:
     recipe = read_recipe(source)
     version, command, digests = _read_head(recipe)
     _refuse_bases(recipe, source)
-    timeline = read_timeline(recipe, source)
+    timeline = read_timeline(recipe, source, listen=False)
     search = Search(files, output.parent)
     places, notes = {}, []
     for name in _names(timeline):
@@ -81,7 +80,7 @@ def restore(source: Path, output: Path, files: Sequence[Path] = ()) -> Restored:
     ]
     comments = [f"# {_printable(line)}" for line in head]
     text = "\n".join([*comments, "", yaml_text(literal(_with_places(timeline.document, places)))])
-    read_timeline(text, output)
+    read_timeline(text, output, listen=False)
     with whole_file(output) as part:
         part.write_text(text, encoding="utf-8")
     return Restored(again, tuple(notes))

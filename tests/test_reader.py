@@ -62,9 +62,9 @@ frame: {rotate: {0s..end every 1s: 0 -> 90 spring 0.4}}
 """
 
 
-def mistakes_of(text, overrides=None):
+def mistakes_of(text, overrides=None, path="reel.yaml"):
     with pytest.raises(TimelineError) as caught:
-        read_timeline(text, "reel.yaml", overrides)
+        read_timeline(text, path, overrides)
     return caught.value.mistakes
 
 

@@ -45,6 +45,7 @@ from animix.cli.arguments import (
     with_suffix,
 )
 from animix.cli.batch_command import render_batch
+from animix.cli.beats_command import beats
 from animix.cli.cache_command import cache
 from animix.cli.film_telling import tell_film, tell_profile
 from animix.cli.network_commands import NETWORK_COMMANDS
@@ -458,6 +459,7 @@ def render_demo(
 
 app.command()(sheet)
 app.command()(presets)
+app.command()(beats)
 app.command()(schema)
 app.command()(cache)
 for network_command in NETWORK_COMMANDS:

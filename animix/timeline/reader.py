@@ -124,21 +124,27 @@ def read_timeline(
     path: str | Path,
     overrides: Mapping[str, str] | None = None,
     only: Sequence[str] = (),
+    *,
+    listen: bool = True,
 ) -> Timeline:
     """As ``load_timeline``, from the text of a file; ``path`` is where paths in it start from.
+
+    Of a stranger's text, ``listen=False`` opens no sound: ``bpm: auto`` is a mistake there.
 
     >>> text = "{networks: {faces: ffhq.pkl}, duration: 6s, latents: [3, 17, 42]}"
     >>> read_timeline(text, "reel.yaml").num_frames
     180
     """
     template = read_template(text, Path(path), overrides or {})
-    return _read(template, template.one(only))
+    return _read(template, template.one(only), listens=listen)
 
 
-def _read(template: Template, variant: Variant | None) -> Timeline:
+def _read(template: Template, variant: Variant | None, *, listens: bool = True) -> Timeline:
     """The timeline that a template is for one of its variants."""
     root, mistakes = template.filled(variant)
-    reading = Reading(mistakes=[*template.mistakes, *mistakes], notes=list(template.notes))
+    reading = Reading(
+        mistakes=[*template.mistakes, *mistakes], notes=list(template.notes), listens=listens
+    )
     try:
         timeline = _timeline(reading, root, template.path, variant)
     except TooManyMistakes:
@@ -159,7 +165,7 @@ def _timeline(reading: Reading, root: Node, path: Path, variant: Variant | None)
     mark = Mark(str(path), 0, 0)
     own_fps = reading.read(found.get("fps"), "fps", "a number", parse_fps) or Fraction(30)
     reading.clock = Clock(own_fps)
-    read_tempo(reading, found.get("audio"))
+    read_tempo(reading, found.get("audio"), path.parent)
     outputs = read_outputs(reading, found.get("output"), path)
     rates = {output.fps or own_fps for output in outputs}
     reading.duration = _duration(reading, found.get("duration"), max(rates), mark)
@@ -175,7 +181,9 @@ def _timeline(reading: Reading, root: Node, path: Path, variant: Variant | None)
     # What a clip doesn't say its outputs may agree on.
     fps = rates.pop() if "fps" not in found and len(rates) == 1 else own_fps
     frame, fit_mark = _frame(reading, found.get("frame"), mark)
+    noted = reading.num_noted
     audio = read_audio(reading, found.get("audio"), path.parent)
+    is_silent = audio is None and reading.num_noted == noted
     for output in outputs:
         reading.notes += override_notes(output, size, fps if "fps" in found else None)
         check_rate(reading, output, output.fps or fps, output.mark or mark)
@@ -213,9 +221,19 @@ def _timeline(reading: Reading, root: Node, path: Path, variant: Variant | None)
         variant=variant,
     )
     timeline = timeline if title is not None else replace(timeline, title=timeline.name)
+    if is_silent and not isinstance(found.get("audio"), Broken):
+        _check_silent(reading, timeline)
     if reading.duration is not None:
         _check_whole(reading, timeline, found["duration"].mark)
     return timeline
+
+
+def _check_silent(reading: Reading, timeline: Timeline) -> None:
+    """Note the expressions of a silent timeline that ask for its sound."""
+    for expression in (each for track in tracks(timeline) for each in track.expressions()):
+        if part := expression.hears:
+            message = f"{part.name} is of the clip's sound, and this timeline has none"
+            reading.note(expression.mark(part), message, "write audio: song.mp3")
 
 
 def _check_whole(reading: Reading, timeline: Timeline, duration: Mark) -> None:

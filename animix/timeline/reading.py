@@ -41,6 +41,8 @@ class Reading:
     num_keys: int = 0
     """Of all tracks so far, repetitions counted."""
     notes: list[str] = field(default_factory=list)
+    listens: bool = True
+    """Whether sounds may be opened, as ``bpm: auto`` asks for."""
     causes: set[str] = field(default_factory=set)
     """Those of which no further consequence is told."""
 

@@ -140,12 +140,15 @@ _AUDIO: Mapping[str, Schema] = {
     "loop": {"description": "Whether it begins again where it ends.", "type": "boolean"},
     "fade-in": _text("A length."),
     "fade-out": _text("A length."),
+    "attack": _text("How fast envelopes rise with it, a length.", r"\S", "20ms"),
+    "release": _text("How fast envelopes fall with it, a length.", r"\S", "200ms"),
     "loudness": {"description": "LUFS, such as -14.", "type": "number"},
     "bpm": {
-        "description": "Beats a minute.",
-        "type": "number",
-        "minimum": SLOWEST_BPM,
-        "maximum": FASTEST_BPM,
+        "description": "Beats a minute; auto: found in the sound.",
+        "anyOf": [
+            {"type": "number", "minimum": SLOWEST_BPM, "maximum": FASTEST_BPM},
+            {"enum": ["auto"]},
+        ],
     },
     "first-beat": _text("Where in the clip bar 1 begins.", r"\S", "250ms"),
 }
