@@ -18,6 +18,7 @@ from animix.cli.app import (
     Device,
     Memory,
     NoRecipe,
+    Only,
     Output,
     Precision,
     Quiet,
@@ -25,6 +26,7 @@ from animix.cli.app import (
     app,
     each,
     end,
+    interruptible,
     keep_inputs,
     save_png,
 )
@@ -34,13 +36,15 @@ from animix.cli.arguments import (
     parse_settings,
     with_suffix,
 )
+from animix.cli.beats_command import beats
 from animix.cli.cache_command import cache
 from animix.cli.network_commands import NETWORK_COMMANDS
 from animix.cli.preset_commands import presets
 from animix.cli.render_command import Timelines, render, render_demo
 from animix.cli.report import choose_report, close_off, tell
 from animix.cli.schema_command import schema
-from animix.errors import OptionError, unusable
+from animix.cli.sheet_command import sheet
+from animix.errors import AnimixError, OptionError, unusable
 from animix.tables import count
 from animix.timeline.timeline import LARGEST_SEED
 from animix.whole_file import whole_file
@@ -73,6 +77,7 @@ def still(
     at: Annotated[
         str, typer.Option("--at", metavar="TIME", help="2s, 45f, 'bar 5', 50%, 'end - 1s', …")
     ],
+    only: Only = None,
     output: Output = None,
     device: Device = None,
     memory: Memory = None,
@@ -94,7 +99,7 @@ def still(
         from animix.timeline.reader import load_timeline
 
         target = with_suffix(output, ".png") if output else None
-        timeline = load_timeline(file, parse_settings(settings))
+        timeline = load_timeline(file, parse_settings(settings), only or ())
         film = open_film(
             timeline,
             device=device,
@@ -102,7 +107,7 @@ def still(
             memory_bytes=parse_memory(memory) if memory else None,
         )
         index = film.schedule.frame_at(at)
-        target = target or RENDERS / f"{file.stem}-frame-{index}.png"
+        target = target or RENDERS / f"{timeline.name}-frame-{index}.png"
         metadata = None if no_recipe else still_metadata(film, index)
         save_png(Image.fromarray(film.rgb8(index)), target, metadata)
         report.result(
@@ -120,6 +125,7 @@ def check(
     csv: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the schedule, a row a frame.")
     ] = None,
+    only: Only = None,
     settings: Settings = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -127,23 +133,54 @@ def check(
     """Find every mistake in timelines, then tell what they will render."""
     report = choose_report(as_json=as_json, quiet=quiet)
 
-    def check_one(file: Path) -> None:
-        from animix.delivery import check_outputs, check_places, check_targets, notes_of
+    with interruptible(report):
+        from animix.checkpoints.store import Store
+        from animix.cli.wanted import SameMistakes, Wanted, wanted
+
+        items = wanted(files, settings, only)
+    store = Store() if len(items) > 1 else None
+    told: set[str] = set()
+
+    def is_new(file: Path, text: str) -> bool:
+        """Whether a text has not been told of this file before; its variants have much alike."""
+        before = len(told)
+        told.add(f"{file} {text}")
+        return len(told) > before
+
+    def check_one(item: Wanted) -> None:
+        from animix.delivery import (
+            check_outputs,
+            check_places,
+            check_targets,
+            film_path,
+            notes_of,
+        )
         from animix.film import open_films
         from animix.schedule import write_csv
         from animix.summary import summarize
-        from animix.timeline.reader import load_timeline
 
-        if csv and len(files) > 1:
-            raise OptionError("--csv writes one schedule: give one timeline")
-        timeline = load_timeline(file, parse_settings(settings))
-        check_places(timeline)
-        check_targets(timeline)
-        films = open_films(timeline, device="cpu")
-        check_outputs(films)
+        if isinstance(item.timeline, SameMistakes):
+            return
+        try:
+            if csv and len(items) > 1:
+                raise OptionError("--csv writes one schedule: give one timeline, or --only")
+            timeline = item.opened()
+            check_places(timeline)
+            check_targets(timeline)
+            films = open_films(timeline, device="cpu", store=store)
+            check_outputs(films)
+        except AnimixError as error:
+            if is_new(item.file, str(error)):
+                raise
+            return
         summary, warnings = summarize(*films)
-        report.result("\n".join(summary.lines()), **summary.as_dict())
-        for note in (*notes_of(films), *warnings):
+        lines = summary.lines() if is_new(item.file, "") else []
+        facts = summary.as_dict()
+        if timeline.variant:
+            lines.append(f"  {item.variant}: {film_path(timeline)}")
+            facts["variant"] = item.variant
+        report.result("\n".join(lines), **facts)
+        for note in filter(lambda text: is_new(item.file, text), (*notes_of(films), *warnings)):
             report.note(note)
         if csv:
             keep_inputs(csv, films[0].files)
@@ -152,7 +189,7 @@ def check(
             rows = films[0].schedule.num_frames
             report.result(f"{csv}  {count(rows, 'row')}", file=str(csv), rows=rows)
 
-    each(files, check_one, report)
+    each(items, check_one, report)
 
 
 @app.command()
@@ -177,6 +214,7 @@ def seeds(
     output: Output = None,
     device: Device = None,
     precision: Precision = None,
+    only: Only = None,
     settings: Settings = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -191,7 +229,9 @@ def seeds(
         target = with_suffix(output, ".png") if output else RENDERS / f"{file.stem}-seeds.png"
         chosen = parse_seeds(numbers)
         overrides = parse_settings(settings)
-        painter = seed_painter(file, at=at, overrides=overrides, device=device, precision=precision)
+        painter = seed_painter(
+            file, at=at, overrides=overrides, only=only or (), device=device, precision=precision
+        )
         if like is not None:
             chosen = by_closeness(painter, chosen, like)
         sheet = SeedSheet(painter, chosen)
@@ -249,7 +289,9 @@ def new(
 
 
 app.command("demo")(render_demo)
+app.command()(sheet)
 app.command()(presets)
+app.command()(beats)
 app.command()(schema)
 app.command()(cache)
 for network_command in NETWORK_COMMANDS:

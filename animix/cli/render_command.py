@@ -19,11 +19,13 @@ from animix.cli.app import (
     Gpus,
     Memory,
     NoRecipe,
+    Only,
     Output,
     Precision,
     Quiet,
     Settings,
     each,
+    interruptible,
     keep_inputs,
 )
 from animix.cli.arguments import (
@@ -32,7 +34,6 @@ from animix.cli.arguments import (
     parse_memory,
     parse_range,
     parse_section,
-    parse_settings,
 )
 from animix.cli.batch_command import render_batch
 from animix.cli.film_telling import tell_film, tell_profile
@@ -61,6 +62,7 @@ def render(
     section: Annotated[
         str | None, typer.Option(metavar="NAME", help="A section of the timelines.")
     ] = None,
+    only: Only = None,
     output: Output = None,
     device: Device = None,
     gpus: Gpus = None,
@@ -88,29 +90,32 @@ def render(
     """Render timelines to films, mp4 files unless they say otherwise, by default into renders/.
 
     A draft or a part gets a file name of its own. What was interrupted goes on with the
-    same command. With several files or outputs --output names a folder. With several files a bad
-    one doesn't stop the others, films that are there and would not change are left as they are, and
-    a table ends it.
+    same command. With several files, variants or outputs --output names a folder. With several
+    files or variants a bad one doesn't stop the others, films that are there and would not change
+    are left as they are, and a table ends it.
     """
     report = choose_report(as_json=as_json, quiet=quiet)
-    is_batch = len(files) > 1
+    with interruptible(report):
+        from animix.cli.wanted import Wanted, wanted
 
-    def read_one(file: Path) -> Commission:
+        items = wanted(files, settings, only)
+    is_batch = len(items) > 1
+
+    def read_one(item: Wanted) -> Commission:
         from animix.batch import Commission, expected_frames
         from animix.delivery import check_places, film_path
-        from animix.timeline.reader import load_timeline
 
-        timeline = load_timeline(file, parse_settings(settings))
+        timeline = item.opened()
         check_places(timeline)
         planned = [film_path(timeline, draft=draft, output=each) for each in timeline.outputs]
         targets = film_targets(output, planned, batch=is_batch)
-        wanted = None if frames is None else parse_range(frames, timeline.num_frames)
+        part = None if frames is None else parse_range(frames, timeline.num_frames)
         if frames is not None and section is not None:
             raise OptionError("--frames and --section both name a part: give one of them")
         if section is not None:
             fps = timeline.output.fps or timeline.fps
-            wanted = parse_section(section, timeline.clock).frames(timeline.clip(True), fps)
-        return Commission(timeline, tuple(targets), expected_frames(timeline, wanted))
+            part = parse_section(section, timeline.clock).frames(timeline.clip(True), fps)
+        return Commission(timeline, tuple(targets), expected_frames(timeline, part))
 
     def open_one(commission: Commission, place: Place, store: Store | None = None) -> list[Job]:
         from animix.film import open_films
@@ -137,13 +142,13 @@ def render(
             keep_inputs(target, films[0].files)
         return [replace(job, target=each) for job, each in zip(jobs, targets, strict=True)]
 
-    def render_one(file: Path) -> None:
+    def render_one(item: Wanted) -> None:
         from animix.batch import Place
         from animix.delivery import notes_of
         from animix.rendering import encode_all
 
         started = time.monotonic()
-        films = open_one(read_one(file), Place(device, gpus))
+        films = open_one(read_one(item), Place(device, gpus))
         opening = time.monotonic() - started
         for note in notes_of([job.film for job in films]):
             report.note(note)
@@ -161,7 +166,7 @@ def render(
             if begun.done_before:
                 total = count(begun.total, "frame")
                 report.note(f"{begun.done_before} of {total} were rendered before")
-            last = deque(report.follow(file.name, chain([begun], steps)), maxlen=1)[0]
+            last = deque(report.follow(item.file.name, chain([begun], steps)), maxlen=1)[0]
         for job in films:
             tell_film(report, job, last, alone=len(films) == 1)
         if with_profile:
@@ -169,7 +174,7 @@ def render(
 
     if is_batch:
         render_batch(
-            files,
+            items,
             read_one,
             open_one,
             report,
@@ -183,7 +188,7 @@ def render(
             with_profile=with_profile,
         )
     else:
-        each(files, render_one, report)
+        each(items, render_one, report)
 
 
 def render_demo(

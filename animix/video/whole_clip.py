@@ -12,12 +12,12 @@ from pathlib import Path
 from types import TracebackType
 
 from animix.errors import EncodeError, OptionError
+from animix.ffmpeg.program import find_ffmpeg
 from animix.interruption import uninterrupted
 from animix.video.ffmpeg import (
     LAST_WORDS_BYTES,
     Encoder,
     Frames,
-    find_ffmpeg,
     full_disk,
     making_room,
     no_frame,
