@@ -166,6 +166,7 @@ def test_mistakes_are_told_in_the_file_where_they_stand(write, tmp_path):
     ("name", "message"),
     [
         ("extends: gone.yaml", "gone.yaml: there is no such file"),
+        (f"extends: {'x' * 5000}.yaml", f"{'x' * 100}.yaml: can't be read: File name too long"),
         ("extends: .", "is a folder, expected a timeline in YAML"),
         ("extends: latin.yaml", "is no UTF-8 text"),
         ("extends: /dev/null", "is no regular file"),

@@ -2,8 +2,8 @@
 
 Run it as ``.venv/bin/python tools/fuzz_timelines.py --minutes 60``. Timelines, examples of the
 documents and random structures are changed, and read as ``animix check`` reads them, up to the
-schedule; networks are never opened. Meanwhile nothing may be executed, imported, opened or sent,
-which an audit hook (PEP 578) sees. It writes what came of the cases to
+schedule; networks and sounds are never opened. Meanwhile nothing may be executed, imported, written
+or sent, which an audit hook (PEP 578) sees. It writes what came of the cases to
 benchmarks/results/fuzz_timelines.json, each finding to a folder, and fails if there is any. A case
 is a function of its number and the seed: ``--case NUMBER`` prints its timeline.
 """
@@ -56,6 +56,7 @@ LONGEST_MESSAGE = 4000
 MOST_SAMPLES = 200_000
 """Frames times tracks of a clip that is sampled; larger ones are read, which is all that is new."""
 
+WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 HARMLESS = {"builtins.id", "sys._getframe", "object.__getattr__", "array.__new__"}
 """What Python tells an audit hook of without anything leaving the computation."""
 
@@ -122,8 +123,12 @@ class Watch:
 
     def hear(self, event: str, arguments: tuple[object, ...]) -> None:
         """Note what is no plain computation, but that of other threads."""
-        if self.is_on and event not in HARMLESS and threading.get_ident() == self.thread:
-            self.seen.append(f"{event} {arguments!r}"[:200])
+        if not self.is_on or event in HARMLESS or threading.get_ident() != self.thread:
+            return
+        # What a timeline extends is read: path, mode and flags.
+        if event == "open" and isinstance(flags := arguments[2], int) and not flags & WRITING:
+            return
+        self.seen.append(f"{event} {arguments!r}"[:200])
 
 
 @cache
@@ -136,7 +141,7 @@ def watch() -> Watch:
 
 @contextlib.contextmanager
 def watching() -> Iterator[list[str]]:
-    """What is executed, imported or opened in the block; TooSlow where it takes too long."""
+    """What is executed, imported or written in the block; TooSlow where it takes too long."""
 
     def ring(number: int, frame: FrameType | None) -> None:
         raise TooSlow
@@ -178,7 +183,7 @@ def _place(error: BaseException) -> str:
 
 def _read(text: str) -> str:
     try:
-        timeline = read_timeline(text, "reel.yaml")
+        timeline = read_timeline(text, "reel.yaml", listen=False)
         names = dict.fromkeys(layer.network for layer in timeline.blend)
         columns = [Column(name, number, 3) for name in names for number in (1, 2, 3)]
         moving = 10 + 6 * len(timeline.blend)
