@@ -16,12 +16,21 @@ if TYPE_CHECKING:
     from animix.checkpoints.load import load_network
     from animix.checkpoints.save import save_network
     from animix.networks.blend import blend
+    from animix.networks.sefa import sefa
     from animix.rendering import render
     from animix.timeline.reader import load_timeline
 
 __version__ = VERSION
 
-__all__ = ["__version__", "blend", "load_network", "load_timeline", "render", "save_network"]
+__all__ = [
+    "__version__",
+    "blend",
+    "load_network",
+    "load_timeline",
+    "render",
+    "save_network",
+    "sefa",
+]
 
 _HOMES = {
     "blend": "animix.networks.blend",
@@ -29,6 +38,7 @@ _HOMES = {
     "load_timeline": "animix.timeline.reader",
     "render": "animix.rendering",
     "save_network": "animix.checkpoints.save",
+    "sefa": "animix.networks.sefa",
 }
 
 

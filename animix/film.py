@@ -26,23 +26,21 @@ from animix.engine.pixels import to_rgb8
 from animix.engine.precision import choose_precision
 from animix.engine.shelf import Shelf
 from animix.errors import (
-    LatentError,
     Mistake,
     NetworkError,
     OptionError,
     TimelineError,
 )
 from animix.footage import Footage, View
-from animix.latents import load_latent
 from animix.networks.blend import check_blendable, mapping_differences, with_mapping
 from animix.networks.extent import SQUARE, Extent, extent_of
-from animix.networks.facts import NetworkFacts
 from animix.networks.network import Network
 from animix.sampling import make_schedule
 from animix.schedule import Column, Row, Schedule
 from animix.timeline.keyframes import Clip
 from animix.timeline.output import Output
 from animix.timeline.timeline import Timeline
+from animix.vectors import open_directions, open_latents
 from animix.video.soundtrack import Soundtrack, open_soundtrack
 
 
@@ -195,9 +193,10 @@ def open_film(
     load = load_network if store is None else store.load
     home, differences = _open_networks(timeline, columns, runs, load)
     mistakes: list[Mistake] = []
-    projected = _open_latents(timeline, home.facts, mistakes)
+    projected = open_latents(timeline, home.facts, mistakes)
+    directions = open_directions(timeline, home, mistakes)
     try:
-        painted = make_schedule(replace(timeline, outputs=outputs), home.facts, columns)
+        painted = make_schedule(replace(timeline, outputs=outputs), home.facts, columns, directions)
         soundtrack = open_soundtrack(timeline.audio, painted.clip)
     except TimelineError as error:
         raise TimelineError([*mistakes, *error.mistakes]) from error
@@ -236,6 +235,7 @@ def open_film(
             timeline.path,
             *(file for run in runs.values() for file in run),
             *(timeline.path.parent / name for name in projected),
+            *(timeline.path.parent / name for name in directions if isinstance(name, str)),
             *((soundtrack.path,) if soundtrack else ()),
         ),
         notes=(
@@ -403,17 +403,3 @@ def _open_networks(
     if base is None or home is None or mistakes:
         raise TimelineError(dict.fromkeys(mistakes))
     return with_mapping(base, home), list(notes)
-
-
-def _open_latents(
-    timeline: Timeline, facts: NetworkFacts, mistakes: list[Mistake]
-) -> dict[str, NDArray[np.float32]]:
-    """The w of each projected file of a timeline; those that can't be used become mistakes."""
-    projected = {}
-    for key in timeline.latents.keys:
-        if isinstance(key.source, str):
-            try:
-                projected[key.source] = load_latent(timeline.path.parent / key.source, facts)
-            except LatentError as error:
-                mistakes.append(Mistake(key.mark, str(error)))
-    return projected

@@ -245,7 +245,7 @@ def test_a_frame_is_the_blend_that_the_public_names_give(folder):
     mixed = animix.blend(networks, row.mix)
     ws = sum(
         weight * mixed.mapping(np.random.RandomState(seed).randn(1, 16), truncation_psi=0.7)
-        for seed, weight in row.latents
+        for seed, weight in row.points[0].latents
     )
     expected = mixed.synthesis(ws)[0]
     assert torch.allclose(film.canvas(5), expected, rtol=0, atol=1e-5)

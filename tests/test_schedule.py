@@ -59,7 +59,7 @@ def test_the_smallest_timeline_has_the_defaults():
     row = schedule.row(0)
     assert (schedule.num_frames, schedule.fps, schedule.clip.loop) == (180, 30, True)
     assert (row.psi == 0.7).all()
-    assert row.latents == ((3, 1.0),)
+    assert row.points[0].latents == ((3, 1.0),)
     assert (row.mix == [[0, 1]] * 8).all()
     assert row.noise.kind == "fixed"
 
@@ -118,7 +118,7 @@ def test_truncation_by_resolution_is_a_cutoff():
 )
 def test_latents_are_where_they_are_meant_to_be(loop, latents, at, weights):
     schedule = schedule_of(ONE + f"duration: 4s\nfps: 10\nloop: {loop}\nlatents: {latents}\n")
-    assert dict(schedule.row(at).latents) == pytest.approx(weights)
+    assert dict(schedule.row(at).points[0].latents) == pytest.approx(weights)
 
 
 @pytest.mark.parametrize("loop", ["auto", "false"])
@@ -134,22 +134,22 @@ def test_a_clip_of_one_frame_shows_the_start(loop, duration):
 
 def test_seeds_without_a_loop_end_at_the_last_seed_on_the_last_frame():
     schedule = schedule_of(ONE + "duration: 2s\nloop: false\nlatents: [1, 2, 3]\n")
-    assert dict(schedule.row(0).latents) == {1: 1.0}
-    assert dict(schedule.row(59).latents) == pytest.approx({3: 1.0})
+    assert dict(schedule.row(0).points[0].latents) == {1: 1.0}
+    assert dict(schedule.row(59).points[0].latents) == pytest.approx({3: 1.0})
 
 
 def test_every_seed_of_a_run_on_path_begins_the_way_to_the_next():
     schedule = schedule_of(
         ONE + "duration: 3s\nfps: 10\nloop: false\nlatents: {seeds: [1, 2], every: 2s}\n"
     )
-    last = dict(schedule.row(29).latents)
+    last = dict(schedule.row(29).points[0].latents)
     assert last[2] > 0.3
     assert last[1] > 0.3
 
 
 def test_latents_in_z_go_by_slerp():
     schedule = schedule_of(ONE + "duration: 2s\nlatents: {seeds: [1, 2], space: z}\n")
-    middle = dict(schedule.row(15).latents)
+    middle = dict(schedule.row(15).points[0].latents)
     assert middle[1] == pytest.approx(middle[2])
     assert sum(middle.values()) > 1.2
 
@@ -174,10 +174,10 @@ def test_latents_after_an_arrow_are_reached(options):
     schedule = schedule_of(
         ONE + f"duration: 4s\nfps: 10\n{options}latents: {{0s..4s every 1s: 5 -> 7 linear}}\n"
     )
-    assert dict(schedule.row(10).latents) == {5: 1.0}
-    assert dict(schedule.row(15).latents) == pytest.approx({5: 0.5, 7: 0.5})
-    assert set(dict(schedule.row(19).latents)) == {5, 7}
-    assert dict(schedule.row(19).latents)[7] > 0.9
+    assert dict(schedule.row(10).points[0].latents) == {5: 1.0}
+    assert dict(schedule.row(15).points[0].latents) == pytest.approx({5: 0.5, 7: 0.5})
+    assert set(dict(schedule.row(19).points[0].latents)) == {5, 7}
+    assert dict(schedule.row(19).points[0].latents)[7] > 0.9
 
 
 def test_a_row_is_the_same_alone_and_among_others():
@@ -195,7 +195,7 @@ def test_a_row_is_the_same_alone_and_among_others():
         assert (row.mix == alone.mix).all()
         assert (row.mix == schedule.mix(row.index)).all()
         assert (row.psi == alone.psi).all()
-        for name in ("index", "time_seconds", "latents", "space", "labels", "noise", "framing"):
+        for name in ("index", "time_seconds", "points", "labels", "noise", "framing"):
             assert getattr(row, name) == getattr(alone, name)
 
 
@@ -339,7 +339,7 @@ def test_keys_keep_their_place_at_any_frame_rate():
     for seconds in (0.5, 1, 1.25):
         slow, fast = at_24.row(int(24 * seconds)), at_60.row(int(60 * seconds))
         assert slow.mix == pytest.approx(fast.mix, abs=1e-12)
-        assert dict(slow.latents) == pytest.approx(dict(fast.latents))
+        assert dict(slow.points[0].latents) == pytest.approx(dict(fast.points[0].latents))
 
 
 def test_the_csv_holds_every_frame_with_its_mix():

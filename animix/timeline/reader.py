@@ -181,8 +181,8 @@ def _timeline(reading: Reading, root: Node, path: Path) -> Timeline | None:
 def _check_whole(reading: Reading, timeline: Timeline, duration: Mark) -> None:
     """Note what only the whole timeline shows: too much to hold, and keys and seams amiss."""
     num_moving = sum(not track.is_constant for track in tracks(timeline))
-    # The latents are held as four keys and four weights a frame.
-    num_moving += 8 if len(timeline.latents.keys) > 1 else 0
+    # Latents are held as four keys and four weights a frame.
+    num_moving += 8 * sum(len(band.path.keys) > 1 for band in timeline.latents)
     rates = {output.fps or timeline.fps for output in timeline.outputs}
     num_frames = sum(timeline.clip(False).num_frames_at(rate) for rate in rates)
     if num_frames * num_moving > MOST_SAMPLES:
