@@ -31,6 +31,7 @@ from animix.errors import (
     OptionError,
     TimelineError,
 )
+from animix.evenness import open_lengths
 from animix.footage import Footage, View
 from animix.networks.blend import check_blendable, mapping_differences, with_mapping
 from animix.networks.extent import SQUARE, Extent, extent_of
@@ -196,12 +197,17 @@ def open_film(
     projected = open_latents(timeline, home.facts, mistakes)
     directions = open_directions(timeline, home, mistakes)
     try:
-        painted = make_schedule(replace(timeline, outputs=outputs), home.facts, columns, directions)
+        shown = replace(timeline, outputs=outputs)
+        painted = make_schedule(shown, home.facts, columns, directions)
         soundtrack = open_soundtrack(timeline.audio, painted.clip)
     except TimelineError as error:
         raise TimelineError([*mistakes, *error.mistakes]) from error
     if mistakes:
         raise TimelineError(mistakes)
+    home_files = (runs[columns[0].network][-1], runs[timeline.mapping][-1])
+    lengths = open_lengths(timeline, painted, home, home_files, projected, chosen[0])
+    if lengths:
+        painted = make_schedule(shown, home.facts, columns, directions, lengths)
 
     views = tuple(_view(timeline, output, painted, draft=draft) for output in outputs)
     stop_resolution = None
@@ -246,7 +252,7 @@ def open_film(
             *engine.notes,
             *(soundtrack.notes if soundtrack else ()),
         ),
-        home_files=(runs[columns[0].network][-1], runs[timeline.mapping][-1]),
+        home_files=home_files,
         stop_resolution=stop_resolution,
         soundtrack=soundtrack,
         more_engines=tuple(engines[1:]),
