@@ -69,6 +69,44 @@ def test_latents_with_an_arrow_go_from_one_to_the_other_each_time():
     assert (run.value, run.arrival, run.ease) == (0, 1, Ease("ease-in"))
 
 
+def test_seeds_at_times_stand_beside_options():
+    path = latents("{seeds: {0s: 3, 2s: 17 hold, end: 3}, path: linear}")
+    assert ([key.source for key in path.keys], path.path) == ([3, 17, 3], "linear")
+    assert [key.value for key in path.track.keys] == [0, 1, 2]
+
+
+def test_speed_and_even():
+    path = latents("{seeds: [3, 17], speed: {0s: 1, 3s: 0, end: 1}, even: true}")
+    assert [key.value for key in path.speed.keys] == [1, 0, 1]
+    assert path.even
+    assert (latents("[3, 17]").speed, latents("{seeds: 3, even: false}").even) == (None, False)
+
+
+def test_edits_have_a_direction_and_an_amount_that_may_be_by_resolution():
+    path = latents(
+        "{seeds: 3, edits: [{direction: a.npy, amount: {4..8: {0s: 0, end: 2}, 32..: 1}},"
+        " {direction: sefa 12, amount: =sine(2s)}]}"
+    )
+    first, second = path.edits
+    assert (first.direction, second.direction) == ("a.npy", 12)
+    assert first.amount.track_at(16) is None and first.amount.unlisted == 0
+    assert [key.value for key in first.amount.track_at(8).keys] == [0, 2]
+    assert first.amount.track_at(64).keys[0].value == 1
+    assert any(second.amount.track_at(1024).expressions())
+
+
+def test_latents_by_resolution_are_paths_in_the_order_of_their_resolutions():
+    text = "{64..: {seeds: [8, me.npz], every: 2s}, 4..16: [3, 17], 32: {0s: 5, end: 6}}"
+    bands = read_timeline(f"{HEAD}latents: {text}\n", "reel.yaml").latents
+    assert [(band.low, band.high) for band in bands] == [(4, 16), (32, 32), (64, None)]
+    assert [[key.source for key in band.path.keys] for band in bands] == [
+        [3, 17],
+        [5, 6],
+        [8, "me.npz"],
+    ]
+    assert bands[2].path.every == 2
+
+
 @pytest.mark.parametrize(
     ("text", "column", "message", "hint"),
     [

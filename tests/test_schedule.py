@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from animix.errors import OptionError, TimelineError
+from animix.latents import Direction
 from animix.networks.facts import Layer, NetworkFacts
 from animix.sampling import make_schedule
 from animix.schedule import Column, write_csv
@@ -340,6 +341,143 @@ def test_keys_keep_their_place_at_any_frame_rate():
         slow, fast = at_24.row(int(24 * seconds)), at_60.row(int(60 * seconds))
         assert slow.mix == pytest.approx(fast.mix, abs=1e-12)
         assert dict(slow.points[0].latents) == pytest.approx(dict(fast.points[0].latents))
+
+
+WALK = "duration: 4s\nfps: 10\n"
+
+
+def points_of(latents, head=WALK, **settings):
+    schedule = schedule_of(f"{ONE}{head}latents: {latents}\n", **settings)
+    return [row.points for row in schedule.rows(range(schedule.num_frames))]
+
+
+def way(points):
+    """How far each frame is from seed 1 on its way to seed 2."""
+    return [dict(point.latents).get(2, 0.0) for (point,) in points]
+
+
+@pytest.mark.parametrize("loop", ["true", "false"])
+@pytest.mark.parametrize("path", ["spline", "linear"])
+def test_a_constant_speed_changes_nothing(loop, path):
+    head = f"{WALK}loop: {loop}\n"
+    plain = points_of(f"{{seeds: [1, 2, 3], path: {path}}}", head)
+    assert points_of(f"{{seeds: [1, 2, 3], path: {path}, speed: 2.5}}", head) == plain
+    computed = points_of(f"{{seeds: [1, 2, 3], path: {path}, speed: =2 + 0*t}}", head)
+    for found, expected in zip(computed, plain, strict=True):
+        assert dict(found[0].latents) == pytest.approx(dict(expected[0].latents), abs=1e-6)
+
+
+def test_a_walk_at_any_speed_ends_where_it_would_without():
+    keys = "{0s: 0, 2s: 0 hold, 3s: 1}"
+    found = way(
+        points_of(f"{{seeds: [1, 2], path: linear, speed: {keys}}}", WALK + "loop: false\n")
+    )
+    assert found[:21] == [0] * 21
+    assert found[-1] == 1
+    assert sorted(found) == found
+    closed = way(points_of("{seeds: [1, 2], path: linear, speed: =1.5 + sine(4s)}"))
+    assert closed[0] == 0 and max(closed) > 0.95 and closed[-1] < 0.1
+    assert closed[10] > 0.6  # it is quick at first
+
+
+def test_a_walk_is_at_one_place_at_one_time_whatever_the_frame_rate():
+    text = "{seeds: [1, 2], path: linear, speed: =1 + 0.9*sine(2s)}"
+    slow = schedule_of(f"{ONE}duration: 4s\nfps: 10\nlatents: {text}\n")
+    fast = schedule_of(f"{ONE}duration: 4s\nfps: 60\nlatents: {text}\n")
+    for index in range(40):
+        expected = dict(fast.row(6 * index).points[0].latents).get(2, 0)
+        assert dict(slow.row(index).points[0].latents).get(2, 0) == pytest.approx(
+            expected, abs=1e-3
+        )
+
+
+@pytest.mark.parametrize(
+    ("latents", "column", "message"),
+    [
+        ("{seeds: [1, 2], speed: =sine(4s)}", 34, "speed is -1 at 3 s: a walk goes forward"),
+        ("{seeds: [1, 2], speed: {0s: 0, end: 0}}", 33, "speed is 0 all the time"),
+        ("{seeds: [1, 2], speed: =1/(t - 2s)}", 34, "a division by zero"),
+        ("{4..8: [1], 16: [2]}", 17, "latents has no path for 32"),
+        ("{16..: [1]}", 17, "latents has no path for 4..8"),
+        (
+            "{seeds: 1, edits: [{direction: sefa 17, amount: 1}]}",
+            29,
+            "sefa 17: this network has 16",
+        ),
+    ],
+)
+def test_a_walk_that_these_networks_can_not_go_is_a_mistake_with_its_column(
+    latents, column, message
+):
+    (found,) = mistakes_of(f"{ONE}{WALK}latents: {latents}\n")
+    assert message in found.message
+    assert (found.mark.line, found.mark.column) == (4, column)
+
+
+def test_each_w_index_takes_the_path_of_the_convolution_that_it_feeds():
+    (low, high) = points_of("{16..: {seeds: [8], space: z}, 4..8: [1, 2]}")[10]
+    # conv1 of 4 px and both of 8 px; both of 16 and 32 px and the last torgb.
+    assert (low.indices, high.indices) == (range(3), range(3, 8))
+    assert dict(low.latents) == pytest.approx({1: 0.5, 2: 0.5})
+    assert (high.latents, high.space) == (((8, 1.0),), "z")
+
+
+def test_ranges_that_a_network_has_no_layers_for_take_no_part():
+    (point,) = points_of("{4..32: [1], 64..: [2]}")[0]
+    assert (point.indices, point.latents) == (range(8), ((1, 1.0),))
+
+
+def test_a_path_that_does_not_close_is_told_by_its_own_place():
+    text = f"{ONE}{WALK}loop: true\nlatents: {{4..8: [1, 2], 16..: {{0s: 3, end: 4}}}}\n"
+    (found,) = mistakes_of(text)
+    assert "the latents are at 4 at the end but at 3 at the start" in found.message
+
+
+DIRECTIONS = {
+    name: Direction(str(name), np.full((8, 16), 0.25, np.float32)) for name in (1, "smile.npy")
+}
+
+
+def test_edits_push_the_w_indices_of_their_path_and_resolutions():
+    text = (
+        "{4..8: {seeds: [1], edits: [{direction: sefa 1, amount: {0s: 0, 50%: 2, end: 0}}]},"
+        " 16..: {seeds: [2], edits: [{direction: smile.npy, amount: {4..16: 3, 32: =-1 + 0*t}}]}}"
+    )
+    timeline = read_timeline(f"{ONE}{WALK}latents: {text}\n", "reel.yaml")
+    schedule = make_schedule(timeline, facts(), [Column("a", 1, 1)], DIRECTIONS)
+    (first, amounts), (second, others) = schedule.row(20).edits
+    assert (first, second) == (DIRECTIONS[1], DIRECTIONS["smile.npy"])
+    assert amounts.tolist() == [2] * 3 + [0] * 5
+    assert others.tolist() == [0] * 3 + [3] * 2 + [-1] * 3
+    assert schedule.row(0).edits[0][1].tolist() == [0] * 8
+    stream = io.StringIO()
+    write_csv(schedule, stream)
+    row = list(csv.DictReader(io.StringIO(stream.getvalue())))[20]
+    assert (row["1 2"], row["smile.npy 3"], row["smile.npy 7"]) == ("2.0", "3.0", "-1.0")
+    assert (row["latents 0..2"], row["latents 3..7"]) == ("1*1", "1*2")
+
+
+def test_an_amount_that_does_not_close_keeps_the_clip_from_looping():
+    text = "{seeds: 1, edits: [{direction: sefa 1, amount: {0s: 0, end: 2}}]}"
+    timeline = read_timeline(f"{ONE}{WALK}latents: {text}\n", "reel.yaml")
+    schedule = make_schedule(timeline, facts(), [Column("a", 1, 1)], DIRECTIONS)
+    assert "amount of sefa 1 is 2 at the end but 0 at the start" in schedule.loop_reason
+
+
+def test_a_film_of_another_rate_shows_the_same_paths_and_edits():
+    text = (
+        "{4..8: {seeds: [1, 2], speed: {0s: 1, 50%: 3, end: 1}, edits:"
+        " [{direction: sefa 1, amount: =sine(4s)}]}, 16..: [3]}"
+    )
+    outputs = "output: [{file: a.mp4}, {file: b.mp4, fps: 5}]\n"
+    timeline = read_timeline(f"{ONE}{WALK}{outputs}latents: {text}\n", "reel.yaml")
+    painted = make_schedule(timeline, facts(), [Column("a", 1, 1)], DIRECTIONS)
+    film = painted.film(Fraction(5), "blur")
+    assert film.num_frames == 20
+    for index in range(20):
+        row, expected = film.row(index), painted.row(2 * index)
+        assert row.points == expected.points
+        assert (row.edits[0][1] == expected.edits[0][1]).all()
 
 
 def test_the_csv_holds_every_frame_with_its_mix():
