@@ -293,7 +293,7 @@ STYLED = REEL.replace(
 )
 STYLE_CHANGES = {
     "nothing": (STYLED, []),
-    "an amount at the end": (STYLED.replace("59f: 1}", "59f: 2}"), [2, 3]),
+    "an amount at the end": (STYLED.replace("59f: 1}", "59f: 2}"), [3]),
     "the seed of a range": (STYLED.replace("[5]", "[6]"), [0, 1, 2, 3]),
     "where a range begins": (
         STYLED.replace("{4: ", "{4..8: ").replace("8..: [5]", "16..: [5]"),

@@ -85,7 +85,7 @@ def test_pictures_change_more_evenly(folder, name):
 
 
 def test_speed_is_relative_in_pictures(folder):
-    film = open_walk(folder, "{seeds: [1, 2], even: true, speed: {0s: 3 hold, 2s: 1}}")
+    film = open_walk(folder, "{seeds: [1, 2], even: true, speed: {0s: 3 hold, 2s: 1 hold}}")
     found = steps(film)
     assert found[:19].mean() / found[20:].mean() == pytest.approx(3, rel=0.25)
 
