@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from animix.networks.blend import blend
     from animix.networks.sefa import sefa
     from animix.rendering import render
-    from animix.timeline.reader import load_timeline
+    from animix.timeline.reader import load_timeline, variants
 
 __version__ = VERSION
 
@@ -30,6 +30,7 @@ __all__ = [
     "render",
     "save_network",
     "sefa",
+    "variants",
 ]
 
 _HOMES = {
@@ -39,6 +40,7 @@ _HOMES = {
     "render": "animix.rendering",
     "save_network": "animix.checkpoints.save",
     "sefa": "animix.networks.sefa",
+    "variants": "animix.timeline.reader",
 }
 
 

@@ -13,7 +13,7 @@ from animix.timeline.walk import walk
 
 
 def tracks(timeline: Timeline) -> Iterator[Track]:
-    """Every track of a timeline but those of the walks, in the order of its parts."""
+    """Every track of a timeline but those of walks, in the order of its parts."""
     for layer in timeline.blend:
         yield from (band.track for band in layer.alpha.bands)
         yield from (layer.swap, layer.width, layer.snapshot)
@@ -32,10 +32,9 @@ def edits(timeline: Timeline) -> Iterator[Edit]:
         yield from band.path.edits
 
 
-def _walks(timeline: Timeline, clip: Clip) -> Iterator[Track]:
-    """Where each path is at which time, and how fast it goes."""
+def speeds(timeline: Timeline) -> Iterator[Track]:
+    """How fast walks go, where that is said: it need not meet itself at a seam."""
     for band in timeline.latents:
-        yield walk(band.path, clip)
         if band.path.speed is not None:
             yield band.path.speed
 
@@ -43,8 +42,8 @@ def _walks(timeline: Timeline, clip: Clip) -> Iterator[Track]:
 def open_seams(timeline: Timeline, clip: Clip) -> list[Mistake]:
     """What does not meet itself if the clip is a loop, as far as it is known.
 
-    Words such as all and last are known once they are numbers; a track whose keys don't fit into
-    the clip is left to ``misplaced_keys``.
+    Words such as all and last are known once they are numbers, and the sound once it is listened
+    to; a track whose keys don't fit into the clip is left to ``misplaced_keys``.
     """
     mistakes = []
     for track in tracks(timeline):
@@ -52,8 +51,9 @@ def open_seams(timeline: Timeline, clip: Clip) -> list[Mistake]:
             continue
         turning = [m for each in track.expressions() for m in each.open_periods(clip.end_seconds)]
         mistakes += turning
+        unheard = clip.sound is None and any(each.hears for each in track.expressions())
         try:
-            found = None if turning else seam(track, clip)
+            found = None if turning or unheard else seam(track, clip)
         except TimelineError:
             continue
         if found:
@@ -67,7 +67,8 @@ def open_seams(timeline: Timeline, clip: Clip) -> list[Mistake]:
 def misplaced_keys(timeline: Timeline, clip: Clip) -> list[Mistake]:
     """Keys that meet at one instant of a clip, or lie outside it."""
     mistakes: list[Mistake] = []
-    for track in (*tracks(timeline), *_walks(timeline, clip)):
+    walks = (walk(band.path, clip) for band in timeline.latents)
+    for track in (*tracks(timeline), *walks, *speeds(timeline)):
         try:
             # Where keys stand doesn't depend on their values, so any number does for a word.
             resolve(track.with_values(lambda value: 4.0 if isinstance(value, str) else value), clip)

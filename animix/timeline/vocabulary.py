@@ -19,9 +19,9 @@ KEYS = (
     *("latents", "truncation", "label", "noise", "frame", "audio", "markers", "sections"),
     "output",
 )
-LATER_KEYS = (
-    *("vars", "extends", "variants", "show", "grid", "overlay", "shutter", "pace", "where"),
-)
+REUSE_KEYS = ("extends", "vars", "variants")
+"""Keys of a file that its timeline doesn't have: what they say is put in before it is read."""
+LATER_KEYS = ("show", "grid", "overlay", "shutter", "pace", "where")
 ELSEWHERE = {
     "bpm": "it stands under audio: write audio: {bpm: 128}",
     "first-beat": "it stands under audio: write audio: {bpm: 128, first-beat: 250ms}",
@@ -33,7 +33,7 @@ NOISES: tuple[Literal["fixed", "none", "random"], ...] = ("fixed", "none", "rand
 
 RESERVED = frozenset(
     (
-        *(*KEYS, *LATER_KEYS, *FRAME_KEYS, *LATER_FRAME_KEYS, *OUTPUT_KEYS),
+        *(*KEYS, *REUSE_KEYS, *LATER_KEYS, *FRAME_KEYS, *LATER_FRAME_KEYS, *OUTPUT_KEYS),
         *(*LATENT_KEYS, *EDIT_KEYS, SEFA, *SPACES, *PATHS),
         *(*LAYER_KEYS, *TAKES, *NOISES, *FITS, *AUDIO_KEYS),
         *(*EASES, *PLACES, *UNITS, *MUSICAL, *NAMES),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import shutil
@@ -17,7 +16,7 @@ from types import TracebackType
 from animix.errors import OptionError
 from animix.interruption import uninterrupted
 from animix.video.ffmpeg import making_room
-from animix.whole_file import ending_of_ours, is_left_over, part_of, state_of
+from animix.whole_file import digest_of, ending_of_ours, is_left_over, part_of, state_of
 
 FOLDER = ".animix"
 CHUNK = ".mp4"
@@ -245,12 +244,3 @@ def _remove(path: Path) -> None:
 def _digest_of(path: Path, state: str) -> str:
     """The SHA-256 of a file in a state: what several films are made of is read once."""
     return digest_of(path)
-
-
-def digest_of(path: Path) -> str:
-    """The SHA-256 of a file."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

@@ -14,19 +14,9 @@ from pathlib import Path
 from types import TracebackType
 
 from animix.errors import AnimixError, EncodeError
+from animix.ffmpeg.program import END_SECONDS, POLL_SECONDS, ffmpeg_version, find_ffmpeg
 from animix.interruption import uninterrupted
-from animix.video.ffmpeg import (
-    END_SECONDS,
-    POLL_SECONDS,
-    QUEUE_BYTES,
-    Encoder,
-    Frames,
-    batch_of,
-    ffmpeg_version,
-    find_ffmpeg,
-    making_room,
-    no_frame,
-)
+from animix.video.ffmpeg import QUEUE_BYTES, Encoder, Frames, batch_of, making_room, no_frame
 from animix.video.join import Joint
 from animix.video.metadata import write_metadata
 from animix.video.mp4 import count_frames

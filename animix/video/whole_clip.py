@@ -12,15 +12,9 @@ from pathlib import Path
 from types import TracebackType
 
 from animix.errors import EncodeError, OptionError
+from animix.ffmpeg.program import find_ffmpeg
 from animix.interruption import uninterrupted
-from animix.video.ffmpeg import (
-    LAST_WORDS_BYTES,
-    Encoder,
-    Frames,
-    find_ffmpeg,
-    making_room,
-    no_frame,
-)
+from animix.video.ffmpeg import LAST_WORDS_BYTES, Encoder, Frames, making_room, no_frame
 from animix.video.metadata import write_metadata
 from animix.video.probe import frames_in
 from animix.video.settings import EncoderSettings
