@@ -1,18 +1,13 @@
-"""The cast: the networks and latents that a timeline names, found and opened."""
+"""The cast: the networks that a timeline names, found and opened."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from animix.checkpoints.runs import find_run
-from animix.errors import LatentError, Mistake, NetworkError, TimelineError
-from animix.latents import load_latent
+from animix.errors import Mistake, NetworkError, TimelineError
 from animix.networks.blend import check_blendable, mapping_differences, with_mapping
-from animix.networks.facts import NetworkFacts
 from animix.networks.network import Network
 from animix.schedule import Column
 from animix.timeline.timeline import Timeline
@@ -78,17 +73,3 @@ def open_cast(
     if base is None or home is None or mistakes:
         raise TimelineError(dict.fromkeys(mistakes))
     return with_mapping(base, home), list(notes)
-
-
-def open_latents(
-    timeline: Timeline, facts: NetworkFacts, mistakes: list[Mistake]
-) -> dict[str, NDArray[np.float32]]:
-    """The w of each projected file of a timeline; those that can't be used become mistakes."""
-    projected = {}
-    for key in timeline.latents.keys:
-        if isinstance(key.source, str):
-            try:
-                projected[key.source] = load_latent(timeline.path.parent / key.source, facts)
-            except LatentError as error:
-                mistakes.append(Mistake(key.mark, str(error)))
-    return projected

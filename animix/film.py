@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from animix.cast import find_networks, open_cast, open_latents
+from animix.cast import find_networks, open_cast
 from animix.checkpoints.load import load_network
 from animix.checkpoints.store import Store
 from animix.engine.device import (
@@ -30,6 +30,7 @@ from animix.errors import (
     OptionError,
     TimelineError,
 )
+from animix.evenness import open_lengths
 from animix.footage import Footage, View
 from animix.networks.extent import SQUARE, Extent, extent_of
 from animix.networks.network import Network
@@ -38,6 +39,7 @@ from animix.schedule import Column, Row, Schedule
 from animix.timeline.keyframes import Clip
 from animix.timeline.output import Output
 from animix.timeline.timeline import Timeline
+from animix.vectors import open_directions, open_latents
 from animix.video.soundtrack import Soundtrack, open_soundtrack
 
 
@@ -191,13 +193,19 @@ def open_film(
     home, differences = open_cast(timeline, columns, runs, load)
     mistakes: list[Mistake] = []
     projected = open_latents(timeline, home.facts, mistakes)
+    directions = open_directions(timeline, home, mistakes)
     try:
-        painted = make_schedule(replace(timeline, outputs=outputs), home.facts, columns)
+        shown = replace(timeline, outputs=outputs)
+        painted = make_schedule(shown, home.facts, columns, directions)
         soundtrack = open_soundtrack(timeline.audio, painted.clip)
     except TimelineError as error:
         raise TimelineError([*mistakes, *error.mistakes]) from error
     if mistakes:
         raise TimelineError(mistakes)
+    home_files = (runs[columns[0].network][-1], runs[timeline.mapping][-1])
+    lengths = open_lengths(timeline, painted, home, home_files, projected, chosen[0])
+    if lengths:
+        painted = make_schedule(shown, home.facts, columns, directions, lengths)
 
     views = tuple(_view(timeline, output, painted, draft=draft) for output in outputs)
     stop_resolution = None
@@ -232,6 +240,7 @@ def open_film(
             *timeline.bases,
             *(file for run in runs.values() for file in run),
             *(timeline.path.parent / name for name in projected),
+            *(timeline.path.parent / name for name in directions if isinstance(name, str)),
             *((soundtrack.path,) if soundtrack else ()),
         ),
         notes=(
@@ -242,7 +251,7 @@ def open_film(
             *engine.notes,
             *(soundtrack.notes if soundtrack else ()),
         ),
-        home_files=(runs[columns[0].network][-1], runs[timeline.mapping][-1]),
+        home_files=home_files,
         stop_resolution=stop_resolution,
         soundtrack=soundtrack,
         more_engines=tuple(engines[1:]),
