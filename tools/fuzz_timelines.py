@@ -40,10 +40,12 @@ sys.path.insert(0, str(ROOT))  # for what is beside this file
 
 from animix import demo  # noqa: E402 (needs the path)
 from animix.errors import TimelineError  # noqa: E402 (needs the path)
+from animix.latents import Direction  # noqa: E402 (needs the path)
 from animix.networks.facts import Layer, NetworkFacts  # noqa: E402 (needs the path)
 from animix.sampling import make_schedule  # noqa: E402 (needs the path)
 from animix.schedule import Column  # noqa: E402 (needs the path)
 from animix.timeline.reader import read_timeline  # noqa: E402 (needs the path)
+from animix.timeline.seams import edits  # noqa: E402 (needs the path)
 from tools.timeline_mutations import changed  # noqa: E402 (needs the path)
 
 SECONDS = 2
@@ -192,14 +194,21 @@ def _read(text: str) -> str:
         if frames * moving > MOST_SAMPLES:
             return "long"
         facts = FACTS if timeline.label is None else replace(FACTS, c_dim=10)
-        schedule = make_schedule(timeline, facts, columns)
+        directions = {
+            edit.direction: Direction("any", np.ones((FACTS.num_ws, FACTS.w_dim), np.float32))
+            for edit in edits(timeline)
+            if isinstance(edit.direction, str) or edit.direction <= FACTS.w_dim
+        }
+        schedule = make_schedule(timeline, facts, columns, directions)
     except TimelineError as error:
         return _told_well(error, text)
     last = schedule.num_frames - 1
     for row in map(schedule.row, (0, last // 3, last // 2, last)):
         told = (row.framing.zoom, row.framing.pan_x, row.framing.pan_y, row.framing.rotate)
-        weights = [weight for _, weight in row.latents]
-        if not all(np.isfinite(values).all() for values in (row.mix, row.psi, told, weights)):
+        weights = [weight for point in row.points for _, weight in point.latents]
+        amounts = [amount for _, amount in row.edits]
+        every = (row.mix, row.psi, told, weights, *amounts)
+        if not all(np.isfinite(values).all() for values in every):
             return f"a value of frame {row.index} that is no number"
     return "schedule"
 
@@ -308,6 +317,7 @@ class Tally:
 def run(minutes: float, seed: int, processes: int, folder: Path) -> dict[str, object]:
     """Read cases for so many minutes."""
     end = time.time() + 60 * minutes
+    warm_up()  # what fails here would fail in every worker
     tally = Tally(seed, folder)
     workers = [Worker(seed, first, processes, end) for first in range(processes)]
     told = time.monotonic()
