@@ -108,7 +108,11 @@ def test_paths_stay_relative_to_the_file_that_they_stand_in(write, tmp_path):
     deep = Path("../one/deep")
     assert timeline.networks["faces"].patterns == (str(deep / "nets/a.pkl"),)
     assert timeline.networks["anime"].patterns == ("../one/c.pkl", "~/d.pkl", "/e.pkl")
-    assert [key.source for key in timeline.latents[0].path.keys] == [3, str(deep / "me.npz"), "she.npz"]
+    assert [key.source for key in timeline.latents[0].path.keys] == [
+        3,
+        str(deep / "me.npz"),
+        "she.npz",
+    ]
     assert isinstance(timeline.audio, Audio)
     assert timeline.audio.path == tmp_path / "two" / deep / "song.mp3"
     assert timeline.output.file == tmp_path / "two" / deep / "films/out.mp4"
