@@ -18,9 +18,10 @@ from animix.timeline.misread import Misread, quoted
 from animix.timeline.nodes import Broken, ListNode, MapNode, Node
 from animix.timeline.numbers import parse_whole
 from animix.timeline.reading import Reading
+from animix.timeline.rows import MOST_KEYS, rows
 from animix.timeline.timeline import LARGEST_SEED, LatentBand, LatentKey, Latents
 from animix.timeline.times import parse_length
-from animix.timeline.values import MOST_KEYS, Quantity, parse_ease_at, read_track, rows
+from animix.timeline.values import Quantity, parse_ease_at, read_track
 
 LATENT_KEYS = ("seeds", "every", "ease", "space", "path", "speed", "even", "edits")
 SPACES: tuple[Literal["w", "z"], ...] = ("w", "z")
