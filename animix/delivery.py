@@ -14,8 +14,8 @@ from animix.timeline.formats import CODECS
 from animix.timeline.output import Output
 from animix.timeline.presets import number, refusals
 from animix.timeline.timeline import Timeline
-from animix.video.segments import is_cut, segment_frames, segments_of
-from animix.video.settings import EncoderSettings
+from animix.video.segments import segment_frames, segments_of
+from animix.video.settings import EncoderSettings, is_joined
 from animix.video.trial import check_encoder
 
 RENDERS = Path("renders")
@@ -75,7 +75,7 @@ def _max_bitrate(output: Output, settings: EncoderSettings, num_frames: int) -> 
     if largest is not None and largest.high is not None:
         sound = output.preset.audio_bitrate or 0
         num_segments = 1
-        if is_cut(settings):
+        if is_joined(settings):
             num_segments = len(segments_of(range(num_frames), segment_frames(settings)))
         seconds = num_frames / settings.fps + num_segments
         fitting = int(largest.high * 8 * FILE_SHARE / seconds) - sound

@@ -18,21 +18,18 @@ from animix.film import Film, open_films
 from animix.progress import Progress, Stages
 from animix.provenance import metadata_of, parts_of, render_command
 from animix.timeline.timeline import Timeline
-from animix.video.cache import Cache, digests_of
-from animix.video.ffmpeg import Encoder
+from animix.video.cache import Cache
 from animix.video.mp4 import is_sealed
 from animix.video.muxing import with_sound
 from animix.video.segments import (
     Segment,
     SegmentEncoder,
     encoding_of,
-    is_cut,
     make_encoder,
     segment_frames,
     segments_of,
 )
 from animix.video.settings import EncoderSettings, Preset
-from animix.video.whole_clip import WholeClipEncoder
 
 
 @dataclass(frozen=True)
@@ -143,7 +140,7 @@ def encode_all(
 class _Writing:
     """A film on its way into its file."""
 
-    encoder: Encoder | SegmentEncoder | WholeClipEncoder
+    encoder: SegmentEncoder
     missing: Sequence[range]
     """The frames that it has yet to be given."""
 
@@ -154,21 +151,17 @@ def _writing(
 ) -> Iterator[_Writing]:
     """A film's file, whole when the block ends well, with its recipe if there is a ``command``."""
     film, target, frames = job.film, job.target, job.wanted
-    store = Cache(target) if is_cut(settings) else contextlib.nullcontext()
-    with store as cache:
-        wanted = files_of(film) if command is None else parts_of(film)
-        digests = cache.digests(wanted) if cache else {}
+    with Cache(target, settings.container) as cache:
+        digests = cache.digests(files_of(film) if command is None else parts_of(film))
         if command is not None:
-            known = digests or digests_of(wanted)
-            settings = replace(settings, metadata=metadata_of(film, known, command))
-        segments = _segments(film, target, frames, settings, cache, digests, fresh=fresh)
+            settings = replace(settings, metadata=metadata_of(film, digests, command))
+        segments = _segments(film, frames, settings, cache, digests, fresh=fresh)
         with (
             with_sound(film.soundtrack, target, settings, frames) as silent,
             make_encoder(silent, _of_film_at(silent, target, settings), segments) as encoder,
         ):
             yield _Writing(encoder, [each.frames for each in segments if not each.is_whole])
-        if cache:
-            cache.clear(but=[segment.path for segment in segments] if keep_cache else ())
+        cache.clear(but=[segment.path for segment in segments] if keep_cache else ())
 
 
 def _of_film_at(path: Path, target: Path, settings: EncoderSettings) -> EncoderSettings:
@@ -198,26 +191,19 @@ def _end(endings: Sequence[contextlib.ExitStack]) -> None:
 
 def _segments(
     film: Film,
-    target: Path,
     frames: range,
     settings: EncoderSettings,
-    cache: Cache | None,
+    cache: Cache,
     digests: Mapping[Path, str],
     *,
     fresh: bool,
 ) -> list[Segment]:
-    """The segments of frames, those that the cache has whole marked as such.
-
-    What can't be joined is one segment, and nothing of it is kept.
-    """
-    if cache is None:
-        return [Segment(frames, lambda _: target)]
+    """The segments of frames, those that the cache has whole marked as such."""
     key = chunk_keys(film, encoding_of(settings), digests)
-    store = cache
 
     @cache_results
     def find(part: range) -> Path:
-        return store.chunk(key(part))
+        return cache.chunk(key(part))
 
     parts = segments_of(frames, segment_frames(settings))
     segments = [Segment(part, find) for part in parts]

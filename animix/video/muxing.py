@@ -11,8 +11,9 @@ from pathlib import Path
 from animix.errors import EncodeError
 from animix.interruption import uninterrupted
 from animix.timeline.formats import Container
-from animix.video.ffmpeg import find_ffmpeg, making_room
+from animix.video.ffmpeg import find_ffmpeg
 from animix.video.metadata import write_metadata
+from animix.video.place import making_room, not_moved
 from animix.video.probe import frames_in
 from animix.video.run import Outcome, Run
 from animix.video.settings import EncoderSettings, clocks
@@ -112,10 +113,7 @@ def add_sound(film: Path, sound: Path, target: Path, settings: EncoderSettings) 
         write_metadata(part, settings.container, settings.metadata)
         part.replace(place)
     except OSError as exc:
-        raise EncodeError(
-            f"{target}: the finished film can't be moved here: {exc.strerror};"
-            " close what has the old one open and render again"
-        ) from exc
+        raise not_moved(target, exc) from exc
     finally:
         with uninterrupted(), contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
