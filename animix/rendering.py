@@ -31,6 +31,9 @@ from animix.video.segments import (
 )
 from animix.video.settings import EncoderSettings, Preset
 
+TELL_SECONDS = 0.1
+"""How often is told how many painted frames still wait for their encoder."""
+
 
 @dataclass(frozen=True)
 class Job:
@@ -94,9 +97,10 @@ def encode_all(
     started = time.monotonic()
     stages = Stages()
 
-    def progress() -> Progress:
+    def progress(to_encode: int = 0) -> Progress:
         seconds = time.monotonic() - started
-        return Progress(done, total, seconds, dict(stages.seconds), done_before)
+        so_far = min(done, total - 1) if to_encode else done
+        return Progress(so_far, total, seconds, dict(stages.seconds), done_before, to_encode)
 
     for alike in _by_footage(jobs):
         with contextlib.ExitStack() as unfinished:
@@ -129,6 +133,10 @@ def encode_all(
                     done, to_come = done + num_painted, to_come - num_painted
                     if done < total:
                         yield progress()
+            while waiting := sum(each.encoder.num_waiting for each in writings):
+                with stages.waiting_for("encoding"):
+                    time.sleep(TELL_SECONDS)
+                yield progress(waiting)
             # Until the films are whole it is ffmpeg that is waited for.
             with stages.waiting_for("encoding"):
                 _end(endings)

@@ -21,7 +21,8 @@ from animix.errors import OptionError, TimelineError
 from animix.film import Film, open_film
 from animix.rendering import encode
 from animix.timeline.reader import load_timeline
-from animix.video.ffmpeg import Encoder, find_ffmpeg
+from animix.video.encoder import Encoder
+from animix.video.ffmpeg import find_ffmpeg
 from animix.video.settings import EncoderSettings
 from animix.video.trial import check_encoder
 from benchmarks import banding

@@ -20,7 +20,8 @@ import torch
 
 from animix.engine.pixels import to_yuv420
 from animix.errors import EncodeError, OptionError
-from animix.video.ffmpeg import Encoder, find_ffmpeg
+from animix.video.encoder import Encoder
+from animix.video.ffmpeg import find_ffmpeg
 from animix.video.settings import EncoderSettings
 from tests import mp4
 
@@ -37,7 +38,7 @@ def decoded(path: Path, *options: str) -> bytes:
 
 
 def is_running(encoder: Encoder) -> bool:
-    return encoder._process.poll() is None
+    return not encoder.has_ended
 
 
 @contextlib.contextmanager

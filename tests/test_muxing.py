@@ -16,7 +16,7 @@ from animix.errors import EncodeError, OptionError
 from animix.timeline.audio import Audio
 from animix.timeline.keyframes import Clip
 from animix.video import muxing, run
-from animix.video.ffmpeg import Encoder
+from animix.video.encoder import Encoder
 from animix.video.mp4 import count_frames
 from animix.video.muxing import add_sound, with_sound
 from animix.video.settings import EncoderSettings

@@ -16,7 +16,8 @@ import pytest
 from animix.errors import EncodeError, OptionError
 from animix.video import segments as segments_module
 from animix.video import settings as settings_module
-from animix.video.ffmpeg import Encoder, find_ffmpeg
+from animix.video.encoder import Encoder
+from animix.video.ffmpeg import find_ffmpeg
 from animix.video.mp4 import count_frames
 from animix.video.segments import (
     Segment,

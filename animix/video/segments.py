@@ -177,6 +177,7 @@ class SegmentEncoder:
         self._to_come = deque(segment for segment in segments if not segment.is_whole)
         self._missing_frames = sum(len(segment.frames) for segment in self._to_come)
         self._to_hand_on = deque(segments)
+        self._num_handed_on = 0
         self._whole = {segment.frames for segment in segments if segment.is_whole}
         self._running: deque[tuple[Segment, Encoder]] = deque()
         self._to_join: queue.SimpleQueue[Segment | None] = queue.SimpleQueue()
@@ -242,6 +243,20 @@ class SegmentEncoder:
             with uninterrupted():
                 self._abort()  # after a good end there is nothing left to do
 
+    @property
+    def num_waiting(self) -> int:
+        """How many frames of whole segments are yet to be encoded; joining takes no time.
+
+        None, if the film can't become whole any more: at its end the error is told.
+        """
+        if self._transcoding is None or not self._joiner.is_alive():
+            return 0
+        try:
+            self._check()
+        except EncodeError:
+            return 0
+        return self._num_handed_on - self._transcoding.num_frames
+
     def _start_next(self) -> None:
         segment = self._to_come.popleft()
         first, last = segment.frames[0], segment.frames[-1]
@@ -278,7 +293,9 @@ class SegmentEncoder:
     def _hand_on(self) -> None:
         """Give the joiner the next segments, up to one that is not whole."""
         while self._to_hand_on and self._to_hand_on[0].frames in self._whole:
-            self._to_join.put(self._to_hand_on.popleft())
+            segment = self._to_hand_on.popleft()
+            self._num_handed_on += len(segment.frames)
+            self._to_join.put(segment)
 
     def _check(self) -> None:
         """Raises EncodeError if any ffmpeg, or the joining, has failed."""

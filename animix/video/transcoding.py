@@ -49,7 +49,7 @@ class Transcoding:
     ) -> None:
         """``name`` is the film's in errors, ``first`` the number of its first frame."""
         self.num_frames = 0
-        """Frames that the last pass has taken."""
+        """Frames that the first pass has taken."""
         self._settings = settings
         self._name = name
         self._executable = executable
@@ -69,7 +69,8 @@ class Transcoding:
     def append(self, path: Path) -> None:
         """Add the frames of a segment."""
         self._paths.append(path)
-        self._read(path, is_last=len(self._passes) == 1)
+        self._read(path)
+        self.num_frames = self._feeding.num_frames
 
     def __exit__(
         self,
@@ -83,7 +84,7 @@ class Transcoding:
                 for each in self._passes[1:]:
                     self._begin(each)
                     for path in self._paths:
-                        self._read(path, is_last=each is self._passes[-1])
+                        self._read(path)
                     self._feeding.finish()
         finally:
             self.abort()  # after a good end there is nothing left to do
@@ -120,15 +121,13 @@ class Transcoding:
             feed.start()
             self._feed = feed
 
-    def _read(self, path: Path, *, is_last: bool) -> None:
+    def _read(self, path: Path) -> None:
         """Give a segment's frames to ffmpeg."""
         with self._starting():
             decoder = self._decoder = Decoder(path, self._settings, executable=self._executable)
         try:
             for batch in decoder.batches():
                 self._feeding.write(batch)
-                if is_last:
-                    self.num_frames = self._feeding.num_frames
         finally:
             decoder.abort()
 
