@@ -270,9 +270,7 @@ def test_an_interrupted_film_of_any_format_goes_on(folder, painted, name):
 
 QUALITY = {
     "crf": ("output: {codec: h265, crf: 18}", "output: {codec: h265, crf: 30}"),
-    "bitrate": ("output: webm", "output: {preset: webm, bitrate: 200k}"),
     "codec": ("output: {codec: h265}", "output: {codec: av1}"),
-    "title": ("output: webm", "output: webm\ntitle: Porcelain"),
 }
 
 
@@ -297,7 +295,7 @@ def test_another_pixel_format_is_painted_again(folder, painted):
     assert len(painted) == 60
 
 
-@pytest.mark.parametrize("name", ["gif", "png", "webm"])
+@pytest.mark.parametrize("name", ["gif", "png"])
 def test_an_edit_of_any_format_renders_what_it_changes(folder, painted, name):
     target = folder / "reel"
     render(open_reel(folder, of_format(name)), target, keep_cache=True)
@@ -334,13 +332,14 @@ def test_a_dead_ffmpeg_of_the_film_loses_no_chunk(folder, painted, monkeypatch, 
     # That which encodes the film neither keeps frames without loss nor reads them.
     program = (
         "if 'ffvhuff' not in sys.argv and sys.argv[-1] != 'pipe:1':\n"
+        "    sys.stdin.buffer.read(16 * 16 * 16)\n"  # of the first chunk
         "    sys.exit('No space left on device')\n"
         f"os.execv({real!r}, ['ffmpeg', *sys.argv[1:]])"
     )
     failing = fake(folder, program)
     with monkeypatch.context() as patch:
         patch.setattr("animix.video.ffmpeg.find_ffmpeg", lambda: failing)
-        with pytest.raises(EncodeError, match="reel: ffmpeg stopped[^$]*No space left on device"):
+        with pytest.raises(EncodeError, match=r"reel: ffmpeg stopped[^$]*No space left on device"):
             list(encode(film, target))
     assert not target.exists()
     num_whole = len(chunks_of(target))
@@ -359,9 +358,8 @@ def test_frames_that_wait_for_their_encoder_are_told(folder, painted, monkeypatc
     assert (last.done, last.to_encode) == (60, 0)
 
 
-@pytest.mark.parametrize("name", ["gif", "webm"])
-def test_two_renders_of_a_film_of_any_format_do_no_harm(folder, painted, name):
-    film, target = open_reel(folder, of_format(name)), folder / "reel"
+def test_two_renders_of_a_film_of_lossless_chunks_do_no_harm(folder, painted):
+    film, target = open_reel(folder, of_format("gif")), folder / "reel"
     whole, _ = render(film, folder / "whole")
     slow = encode(film, target)
     while next(slow).done < 20:
@@ -599,7 +597,7 @@ def test_a_render_that_is_killed_again_and_again_ends_in_the_same_bytes(folder):
 
 def test_films_of_all_formats_that_are_killed_end_in_the_same_bytes(folder):
     """One command writes them all. With ANIMIX_KILLS=20 killed as often as that."""
-    text = REEL.replace("duration: 60f", "duration: 200f").replace(
+    text = REEL.replace("duration: 60f", "duration: 130f").replace(
         "fps: 10", "fps: 10\nsize: 64x64"
     )
     outputs = [
@@ -614,7 +612,7 @@ def test_films_of_all_formats_that_are_killed_end_in_the_same_bytes(folder):
     out = folder / "out"
 
     def contents():
-        return {path.name: content(path) for path in out.iterdir() if path.name != ".animix"}
+        return {path.name: content(path) for path in out.iterdir() if path.name[0] != "."}
 
     started = time.monotonic()
     process = start(folder, reel="all.yaml")
@@ -631,7 +629,7 @@ def test_films_of_all_formats_that_are_killed_end_in_the_same_bytes(folder):
             process.wait(moments.uniform(0.4, 0.95) * seconds)
         process.send_signal(signal.SIGKILL)
         process.communicate()
-        assert contents().items() <= whole.items() if out.exists() else True
+        assert not out.exists() or contents().items() <= whole.items()
     process = start(folder, reel="all.yaml")
     _, err = process.communicate(timeout=120)
     assert process.returncode == 0, err

@@ -190,6 +190,7 @@ class SegmentEncoder:
                 settings,
                 name=str(path),
                 first=self._segments[0].frames.start,
+                palette=part_of(self._target),
                 executable=executable,
                 patience_seconds=patience_seconds,
             )

@@ -14,7 +14,6 @@ from animix.video.decoder import Decoder
 from animix.video.ffmpeg import PATIENCE_SECONDS, Feed
 from animix.video.place import PICTURE_NAME, remove
 from animix.video.settings import LOG, EncoderSettings, arguments, raw_input
-from animix.whole_file import part_of
 
 
 @dataclass(frozen=True)
@@ -44,17 +43,21 @@ class Transcoding:
         *,
         name: str,
         first: int,
+        palette: Path,
         executable: str | None = None,
         patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
-        """``name`` is the film's in errors, ``first`` the number of its first frame."""
+        """``name`` is the film's in errors, ``first`` the number of its first frame.
+
+        ``palette`` is where a GIF's may stand meanwhile.
+        """
         self.num_frames = 0
         """Frames that the first pass has taken."""
         self._settings = settings
         self._name = name
         self._executable = executable
         self._patience_seconds = patience_seconds
-        self._palette = part_of(part)
+        self._palette = palette
         self._passes = _passes(part, self._palette, settings, first)
         self._paths: list[Path] = []
         self._lock = threading.Lock()
