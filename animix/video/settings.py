@@ -152,9 +152,9 @@ LOG = ("-nostdin", "-hide_banner", "-loglevel", "error", "-y")
 """How ffmpeg is told to say what fails and nothing else, and to ask nobody."""
 
 LOSSLESS = ("-c:v", "ffvhuff", "-pred", "median")
-"""Of the demo at 512 px it makes a third of the bytes, and of 10 bits a fifth, at 1,300 frames a
-second on two cores. FFV1 makes a quarter, five times slower, and is as slow to read; Ut Video and
-MagicYUV have no 10 bits; x264 without loss is two to three times slower, and no smaller."""
+"""The quickest that has all pixel formats. FFV1 leaves a fifth to a quarter less, but is several
+times slower to write and to read, and x264 is about twice as slow (benchmarks/lossless.py); Ut
+Video and MagicYUV have no 10 bits."""
 
 
 def arguments(settings: EncoderSettings, threads: int | None, *, is_segment: bool) -> list[str]:
