@@ -39,7 +39,8 @@ def chunk_keys(
     def key(frames: range) -> str:
         # Pictures are painted in whole cells, and their neighbours there may decide last bits.
         first, last = (footage.cell(int(places[index])) for index in (frames[0], frames[-1]))
-        rows = footage.schedule.rows(range(first.start, last.stop))
+        starts = range(first.start, last.stop, footage.engines[0].batch_size)
+        rows = [row for start in starts for row in footage.rows(footage.cell(start))]
         found = hashlib.sha256(_texts(common, frames.start, frames.stop))
         mixes = np.stack([row.mix for row in rows])
         for column in np.flatnonzero((mixes != 0).any(axis=(0, 1))).tolist():

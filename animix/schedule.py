@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import cached_property
 from typing import Literal, TextIO
 
 import numpy as np
@@ -100,6 +101,15 @@ class FrameSamples:
 
     def at(self, index: int) -> Framing:
         """How the picture of a frame lies on the canvas."""
+        return self._still or self._at(index)
+
+    @cached_property
+    def _still(self) -> Framing | None:
+        """How it lies in all frames, where nothing of it moves: checked once for all of them."""
+        tracks = (self.zoom, self.pan_x, self.pan_y, self.rotate)
+        return self._at(0) if all(len(samples) == 1 for samples in tracks) else None
+
+    def _at(self, index: int) -> Framing:
         return Framing(
             fit=self.fit,
             zoom=at(self.zoom, index),
