@@ -63,8 +63,8 @@ class Decoder:
             words = self._last_words.decode(errors="replace").strip() or "(it said nothing)"
             ending = f"exit code {code}" if code >= 0 else f"killed by signal {-code}"
             raise EncodeError(
-                f"{self._path}: ffmpeg could not read this finished chunk ({ending}); render again"
-                f" and it is made anew:\n{words}"
+                f"{self._path}: ffmpeg could not read this finished chunk ({ending}); render again,"
+                f" and if it is damaged it is made anew:\n{words}"
             )
 
     def abort(self) -> None:
