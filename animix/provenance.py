@@ -12,17 +12,19 @@ from animix.chunks import latent_files
 from animix.engine.precision import choose_precision
 from animix.errors import Mark
 from animix.film import Film
-from animix.timeline.audio import TEMPO_KEYS
+from animix.timeline.audio import AUTO, TEMPO_KEYS
+from animix.timeline.clock import Clock
 from animix.timeline.document import MOST_CHARACTERS
 from animix.timeline.latent_path import renamed
 from animix.timeline.nodes import ListNode, MapNode, Node, TextNode, with_texts
 from animix.timeline.output import Output
 from animix.timeline.reader import DEFAULT_TRUNCATION
+from animix.timeline.variables import escaped
 from animix.timeline.vocabulary import KEYS
 from animix.timeline.yaml_text import quoted_text, yaml_text
 from animix.version import VERSION
-from animix.video.cache import digest_of
 from animix.video.metadata import SIGN, Metadata
+from animix.whole_file import digest_of
 
 TOOL = f"animix {VERSION}"
 
@@ -91,7 +93,7 @@ def recipe_of(film: Film, digests: Mapping[Path, str], command: str = "render") 
         f"{SIGN}{VERSION} {command}",
         *(f"# sha256 {digest} {quoted_text(name)}" for name, digest in files.items()),
     ]
-    text = yaml_text(_resolved(film, names))
+    text = yaml_text(literal(_resolved(film, names)))
     if len(text) > MOST_CHARACTERS:
         text = f"# The timeline is left out: it has {len(text)} characters.\n"
     return "\n".join([*head, text])
@@ -119,12 +121,13 @@ def _resolved(film: Film, names: Mapping[Path, str]) -> MapNode:
     found = {**defaults, **written, **told}
     latents = {source: names[path] for source, path in latent_files(timeline).items()}
     found["latents"] = with_texts(found["latents"], lambda text: renamed(text, latents))
-    if film.soundtrack is not None:
+    audio = _with_tempo(written.get("audio"), timeline.clock)
+    if film.soundtrack is not None and audio is not None:
         sound = names[film.soundtrack.path]
-        found["audio"] = with_audio_file(written["audio"], lambda _: sound)
+        found["audio"] = with_audio_file(audio, lambda _: sound)
     else:
         found.pop("audio", None)
-        found |= _tempo(written.get("audio"))
+        found |= _tempo(audio)
     found["output"] = _output(film.output)
     return _map({key: found[key] for key in KEYS if key in found})
 
@@ -176,6 +179,13 @@ def _distinct_names(files: Iterable[Path], digests: Mapping[Path, str]) -> dict[
     return names
 
 
+def literal(document: MapNode) -> MapNode:
+    """A document in which nothing is read as a variable: what stands there, stands for itself."""
+    told = with_texts(document, escaped)
+    assert isinstance(told, MapNode)
+    return told
+
+
 def without_target(document: MapNode) -> MapNode:
     """A timeline's document without the file that its film goes to: whoever renders it says that.
 
@@ -206,6 +216,19 @@ def with_audio_file(audio: Node, change: Callable[[str], str]) -> Node:
         for key, value in audio.entries
     )
     return replace(audio, entries=tuple(entries))
+
+
+def _with_tempo(audio: Node | None, clock: Clock) -> Node | None:
+    """What a timeline says of its sound, with the tempo that was found in it."""
+    if not isinstance(audio, MapNode):
+        return audio
+    told = {key.text: value for key, value in audio.entries}
+    bpm = told.get("bpm")
+    if not (isinstance(bpm, TextNode) and bpm.text == AUTO and clock.bpm is not None):
+        return audio
+    told["bpm"] = _text(f"{float(clock.bpm):.9g}")
+    told["first-beat"] = _text(f"{float(clock.first_beat_seconds):.4f}s")
+    return _map(told)
 
 
 def _tempo(audio: Node | None) -> dict[str, Node]:

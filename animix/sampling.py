@@ -15,9 +15,10 @@ from animix.timeline.arrays import Floats, Integers
 from animix.timeline.curves import Curve, resolve
 from animix.timeline.instants import Instants, even, union_of
 from animix.timeline.keyframes import Clip, Track, Value
-from animix.timeline.seams import open_seams
+from animix.timeline.seams import open_seams, tracks
 from animix.timeline.timeline import Bands, BlendLayer, Latents, Timeline
 from animix.timeline.walk import walk
+from animix.video.hearing import hear
 
 SLERP_FRAMES = 4096
 
@@ -125,14 +126,24 @@ def misfits(bound: Timeline, facts: NetworkFacts) -> Iterator[Mistake]:
 def decide_loop(bound: Timeline) -> tuple[Clip, str, list[Mistake]]:
     """The clip, one line on why it loops or doesn't, and the mistakes if it should and can't."""
     if bound.loop is False:
-        return bound.clip(False), "does not loop: the timeline says loop: false", []
-    mistakes = open_seams(bound, bound.clip(True))
+        return _heard(bound, loop=False), "does not loop: the timeline says loop: false", []
+    clip = _heard(bound, loop=True)
+    mistakes = open_seams(bound, clip)
     if not mistakes:
-        return bound.clip(True), "loops: every track meets itself at the seam", []
+        return clip, "loops: every track meets itself at the seam", []
     if bound.loop is True:
-        return bound.clip(True), "", mistakes
+        return clip, "", mistakes
     reason = mistakes[0].message.removeprefix("seam: ")
-    return bound.clip(False), f"does not loop: {reason}", []
+    return _heard(bound, loop=False), f"does not loop: {reason}", []
+
+
+def _heard(bound: Timeline, *, loop: bool) -> Clip:
+    """The clip, with its sound where a track asks for it."""
+    clip = bound.clip(loop)
+    hearing = (each.hears for track in tracks(bound) for each in track.expressions())
+    if bound.audio is None or not any(hearing):
+        return clip
+    return replace(clip, sound=hear(bound.audio, clip))
 
 
 def _bound(track: Track, words: Mapping[str, float], low: float, high: float) -> Track:

@@ -82,6 +82,10 @@ class Summary:
     networks: tuple[NetworkSummary, ...]
     sound: str | None = None
     """What is heard when."""
+    bpm: float | None = None
+    """Beats a minute, given or found in the sound."""
+    first_beat_seconds: float | None = None
+    """Where in the clip bar 1 begins."""
     outputs: tuple[OutputSummary, ...] = ()
     """All that is written, the first one included."""
     sections: tuple[SectionSummary, ...] = ()
@@ -112,6 +116,8 @@ class Summary:
             )
         if self.sound:
             told.append(f"  {self.sound}")
+        if self.bpm is not None:
+            told.append(f"  {self.bpm:g} beats a minute, bar 1 at {self.first_beat_seconds:.4g} s")
         if len(self.outputs) > 1:
             told += [output.line() for output in self.outputs]
         return told + [section.line() for section in self.sections]
@@ -123,6 +129,7 @@ def summarize(film: Film, *others: Film) -> tuple[Summary, list[str]]:
     Of ``others``, those of the timeline's further outputs, it tells what is written.
     """
     schedule, timeline = film.schedule, film.timeline
+    clock = timeline.clock
     last = {column.network: number for number, column in enumerate(schedule.columns)}
     base_name = timeline.blend[0].network
     (base,) = film.engine.shelf.take([last[base_name]])
@@ -169,6 +176,8 @@ def summarize(film: Film, *others: Film) -> tuple[Summary, list[str]]:
             mapping=timeline.mapping,
             networks=tuple(networks),
             sound=film.soundtrack.told() if film.soundtrack else None,
+            bpm=None if clock.bpm is None else float(clock.bpm),
+            first_beat_seconds=None if clock.bpm is None else float(clock.first_beat_seconds),
             outputs=tuple(_of_output(each) for each in (film, *others)),
             sections=tuple(_of_sections(schedule)),
         ),

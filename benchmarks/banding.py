@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 
 from animix import demo
 from animix.engine.pixels import to_bytes
+from animix.ffmpeg.program import find_ffmpeg
 from animix.film import open_film
 from animix.timeline.formats import PixelFormat
 from animix.timeline.reader import load_timeline
-from animix.video.ffmpeg import find_ffmpeg
 from animix.video.settings import EncoderSettings, encoding, raw_input
 
 WIDTH, HEIGHT, NUM_FRAMES = 640, 360, 48

@@ -23,10 +23,10 @@ from render import processor
 
 from animix import demo
 from animix.delivery import settings_of
+from animix.ffmpeg.program import ffmpeg_version, find_ffmpeg
 from animix.film import open_film
 from animix.timeline.reader import load_timeline
 from animix.video.encoder import Encoder
-from animix.video.ffmpeg import ffmpeg_version, find_ffmpeg
 from animix.video.segments import Segment, make_encoder, segment_frames, segments_of
 from animix.video.settings import (
     LOG,

@@ -23,9 +23,9 @@ from render import processor
 
 import animix
 from animix import demo
+from animix.ffmpeg.program import ffmpeg_version, find_ffmpeg
 from animix.film import open_film
 from animix.timeline.reader import load_timeline
-from animix.video.ffmpeg import ffmpeg_version, find_ffmpeg
 from animix.video.muxing import add_sound
 from animix.video.segments import Segment, SegmentEncoder, make_encoder, threads_of_each
 from animix.video.settings import EncoderSettings, Preset, arguments, num_cores

@@ -12,7 +12,7 @@ from animix.film import Film, open_film
 from animix.provenance import parts_of, recipe_of
 from animix.rendering import encode
 from animix.timeline.reader import load_timeline
-from animix.video.cache import digest_of
+from animix.whole_file import digest_of
 from tests.sounds import noise, write_wav
 from tests.tiny import relative_of, tiny_tensors, write_tensors
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from animix.video.ffmpeg import find_ffmpeg
+from animix.ffmpeg.program import find_ffmpeg
 
 
 def write_wav(path: Path, samples: np.ndarray, rate: int = 48_000) -> Path:

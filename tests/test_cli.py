@@ -368,7 +368,8 @@ def test_check_writes_the_schedule(folder, run):
 
 
 def test_check_can_not_write_two_schedules_to_one_file(folder, run):
-    code, _, err = run("check", "reel.yaml", "reel.yaml", "--csv", "reel.csv")
+    (folder / "other.yaml").write_text(REEL)
+    code, _, err = run("check", "reel.yaml", "other.yaml", "--csv", "reel.csv")
     assert code == 2
     assert "give one timeline" in err
     assert not (folder / "reel.csv").exists()

@@ -18,11 +18,11 @@ from animix import delivery, demo
 from animix.delivery import check_outputs, film_path, notes_of, settings_of, size_warning
 from animix.engine.pixels import to_bytes
 from animix.errors import OptionError, TimelineError
+from animix.ffmpeg.program import find_ffmpeg
 from animix.film import Film, open_film
 from animix.rendering import encode
 from animix.timeline.reader import load_timeline
 from animix.video.encoder import Encoder
-from animix.video.ffmpeg import find_ffmpeg
 from animix.video.settings import EncoderSettings
 from animix.video.trial import check_encoder
 from benchmarks import banding

@@ -20,8 +20,8 @@ import torch
 
 from animix.engine.pixels import to_yuv420
 from animix.errors import EncodeError, OptionError
+from animix.ffmpeg.program import find_ffmpeg
 from animix.video.encoder import Encoder
-from animix.video.ffmpeg import find_ffmpeg
 from animix.video.settings import EncoderSettings
 from tests import mp4
 

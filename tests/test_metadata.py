@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from animix.errors import EncodeError, OptionError
+from animix.ffmpeg.program import find_ffmpeg
 from animix.video import (
     gif_metadata,
     insertion,
@@ -22,7 +23,6 @@ from animix.video import (
     png_metadata,
     webm_metadata,
 )
-from animix.video.ffmpeg import find_ffmpeg
 from animix.video.metadata import CONTAINERS, SOURCE_TYPE, Metadata, read_recipe, write_metadata
 from animix.video.mp4 import box, places
 from tests import mp4

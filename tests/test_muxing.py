@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 
 from animix.errors import EncodeError, OptionError
+from animix.ffmpeg import run
 from animix.timeline.audio import Audio
 from animix.timeline.keyframes import Clip
-from animix.video import muxing, run
+from animix.video import muxing
 from animix.video.encoder import Encoder
 from animix.video.mp4 import count_frames
 from animix.video.muxing import add_sound, with_sound

@@ -20,10 +20,12 @@ from animix.timeline.document import parse_document
 from animix.timeline.reader import load_timeline, read_timeline
 from animix.timeline.yaml_text import yaml_text
 from animix.version import VERSION
-from animix.video.cache import digest_of
 from animix.video.metadata import read_recipe
+from animix.whole_file import digest_of
+from benchmarks import grooves
 from tests import mp4
 from tests.reel import REEL, make_reel, open_reel, recipe, render
+from tests.sounds import write_wav
 
 
 @pytest.fixture
@@ -138,6 +140,19 @@ def test_two_files_of_one_name_are_told_apart_and_one_of_two_places_is_not(folde
         in found.replace('"', "")
     )
     assert found.count("# sha256") == 2
+
+
+def test_a_tempo_that_was_found_in_the_sound_is_told(folder):
+    song = folder / "secret" / "song.wav"
+    groove = grooves.Groove("rock", 110, seed=3, first_beat_seconds=0.4, seconds=8)
+    write_wav(song, grooves.render(groove), grooves.RATE)
+    text = REEL.replace("fade-in: 100ms", "fade-in: 100ms, bpm: auto")
+    found = recipe(open_reel(folder, text))
+    again = read_timeline(found, folder / "again.yaml", listen=False)
+    film = open_reel(folder, text)
+    assert again.clock.bpm == film.timeline.clock.bpm == 110
+    assert again.clock.first_beat_seconds == film.timeline.clock.first_beat_seconds > 0.3
+    assert "auto" not in found and recipe(film) == found
 
 
 def test_a_timeline_that_is_too_long_is_left_out(folder, monkeypatch):

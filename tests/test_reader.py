@@ -62,9 +62,9 @@ frame: {rotate: {0s..end every 1s: 0 -> 90 spring 0.4}}
 """
 
 
-def mistakes_of(text, overrides=None):
+def mistakes_of(text, overrides=None, path="reel.yaml"):
     with pytest.raises(TimelineError) as caught:
-        read_timeline(text, "reel.yaml", overrides)
+        read_timeline(text, path, overrides)
     return caught.value.mistakes
 
 
@@ -178,10 +178,10 @@ def test_frames_are_counted_exactly_halves_up(duration, fps, num_frames):
         ("into: me.npz", 1, 'unknown key "into"', ""),
         ("title: Foo #1", 12, 'a # starts a comment: the value ends at "Foo"', '"Foo #1"'),
         ("truncation: 0.7 #0.9", 17, "a # starts a comment", '"0.7 #0.9"'),
-        ("truncation: $calm", 13, 'variables ($name and "${name}"): planned but', ""),
-        ("title: '${name} in motion'", 8, "variables", ""),
-        ("frame: {zoom: {0s: $a, 1s: 1}}", 20, "variables", ""),
-        ("mapping: $base", 10, "variables", ""),
+        ("truncation: $calm", 13, "there is no $calm", "write vars: {calm: VALUE}"),
+        ("title: '${name} in motion'", 9, "there is no $name", ""),
+        ("frame: {zoom: {0s: $a, 1s: 1}}", 20, "there is no $a", ""),
+        ("mapping: $base", 10, "there is no $base", ""),
         ("fps: =30", 6, "no expression can stand here", "where a value may"),
         ("frame: {fit: =x}", 14, "no expression can stand here", "where a value may"),
         ("frame: {into: me.npz}", 9, "into: planned but not available yet", ""),
@@ -189,8 +189,8 @@ def test_frames_are_counted_exactly_halves_up(duration, fps, num_frames):
         ("frame: {background: '#12345'}", 22, 'unknown colour "#12345"', "#102030"),
         ("frame:\n  background: #102030", 14, "a # starts a comment", 'in quotes: "#102030"'),
         ("bpm: 128", 1, 'unknown key "bpm"', "write audio: {bpm: 128}"),
-        ("variants: {seed: 1..20}", 1, "variants: planned but not available yet", ""),
-        ("extends: base.yaml", 1, "extends: planned but not available yet", ""),
+        ("variants: {seed: 1..20}", 12, "nothing reads $seed", ""),
+        ("extends: base.yaml", 10, "base.yaml: there is no such file", ""),
         ("nettworks: {}", 1, 'unknown key "nettworks"', 'did you mean "networks"?'),
         ("zzzzz: 1", 1, 'unknown key "zzzzz"', "a timeline has title, size"),
         ("title: ' '", 8, "title has no value", ""),

@@ -15,6 +15,7 @@ from animix.cli.commands import app
 from animix.errors import TimelineError
 from animix.timeline.reader import read_timeline
 from animix.timeline.schema import timeline_schema
+from animix.timeline.vocabulary import REUSE_KEYS
 
 ROOT = Path(__file__).parent.parent
 TIMELINES = [demo.TIMELINE, *sorted((ROOT / "timelines").glob("*.yaml"))]
@@ -34,6 +35,11 @@ def blocks_of_the_language():
 def errors(document):
     validator = jsonschema.Draft7Validator(timeline_schema())
     return [error.message for error in validator.iter_errors(document)]
+
+
+@pytest.mark.parametrize("bpm", ["auto", 128, 140.5])
+def test_a_tempo_is_a_number_or_auto(bpm):
+    assert not errors(SMALL | {"audio": {"file": "song.wav", "bpm": bpm, "release": "1b"}})
 
 
 def test_it_is_a_schema_of_draft_7():
@@ -72,7 +78,13 @@ MISTAKES = {
     "no networks": {"networks": {}},
     "a network's name with a space": {"networks": {"my faces": "a.pkl"}},
     "a sound without a file": {"audio": {"start": "1s"}},
+    "a tempo of another word": {"audio": {"file": "song.wav", "bpm": "fast"}},
+    "a tempo of 0": {"audio": {"bpm": 0}},
     "a pan of one number": {"frame": {"pan": 0.5}},
+    "a variable's name with a space": {"vars": {"my face": 3}},
+    "vars that are a list": {"vars": [3]},
+    "variants that are one value": {"variants": 3},
+    "a base that is a list": {"extends": ["base.yaml"]},
 }
 
 
@@ -90,6 +102,32 @@ def test_the_command_writes_it(tmp_path):
     assert told.exit_code == 0 and "yaml-language-server" in told.output
     assert json.loads(target.read_text(encoding="utf-8")) == timeline_schema()
     assert json.loads(CliRunner().invoke(app, ["schema"]).output) == timeline_schema()
+
+
+def paths_of(schema):
+    """The keys that lead to each value that a schema describes."""
+    for key, value in schema.get("properties", {}).items():
+        yield (key,)
+        yield from ((key, *rest) for rest in paths_of(value))
+    for one in schema.get("anyOf", ()):
+        yield from paths_of(one)
+
+
+@pytest.mark.parametrize("value", ["$it", "over ${it} ease-in", None])
+def test_any_value_may_be_a_variable_or_null(value):
+    paths = {path for path in paths_of(timeline_schema()) if path[0] not in REUSE_KEYS}
+    assert {("size",), ("frame", "fit"), ("blend", "take"), ("output", "crf")} <= paths
+    for path in paths:
+        document = value
+        for key in reversed(path):
+            document = {key: document}
+        if path[0] == "audio" and len(path) == 2:
+            document["audio"] = {"file": "a.wav", **document["audio"]}
+        assert errors({**SMALL, **document}) == [], path
+
+
+def test_what_a_base_says_is_not_missed():
+    assert errors({"extends": "base.yaml", "audio": None}) == []
 
 
 @pytest.mark.parametrize("missing", ["networks", "duration"])

@@ -15,9 +15,9 @@ import pytest
 from PIL import Image
 
 from animix.errors import EncodeError, OptionError
+from animix.ffmpeg.program import find_ffmpeg
 from animix.video.decoder import Decoder
 from animix.video.encoder import Encoder
-from animix.video.ffmpeg import find_ffmpeg
 from animix.video.mp4 import is_sealed
 from animix.video.segments import Segment, SegmentEncoder, encoding_of, segments_of
 from animix.video.settings import EncoderSettings

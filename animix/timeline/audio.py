@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
 from animix.errors import Mark, OptionError
+from animix.sound.envelopes import ATTACK_SECONDS, RELEASE_SECONDS
 from animix.timeline.clock import Clock
 from animix.timeline.keyframes import Time
 from animix.timeline.misread import Misread, quoted
-from animix.timeline.nodes import Broken, ListNode, MapNode, Node
+from animix.timeline.nodes import Broken, ListNode, MapNode, Node, TextNode
 from animix.timeline.numbers import parse_number
 from animix.timeline.reading import Reading
 from animix.timeline.times import names_place, parse_length, parse_time
 
+AUTO = "auto"
+"""The tempo that is found in the sound."""
 TEMPO_KEYS = ("bpm", "first-beat")
 """They set the timeline's clock, see ``music``."""
-AUDIO_KEYS = ("file", "start", "trim", "loop", "fade-in", "fade-out", "loudness", *TEMPO_KEYS)
+AUDIO_KEYS = (
+    *("file", "start", "trim", "loop", "fade-in", "fade-out", "loudness", "attack", "release"),
+    *TEMPO_KEYS,
+)
 
 QUIETEST_LUFS = -50.0
 LOUDEST_LUFS = -5.0
@@ -51,6 +58,10 @@ class Audio:
     """Up to where it ends, or the clip."""
     loudness_lufs: float | None = None
     """What all of it in the clip is brought to (EBU R128, integrated); None: as it is."""
+    attack_seconds: Fraction = Fraction(str(ATTACK_SECONDS))
+    """How fast its envelopes follow it up."""
+    release_seconds: Fraction = Fraction(str(RELEASE_SECONDS))
+    """How fast they follow it down."""
     marks: tuple[tuple[str, Mark], ...] = ()
     """Where each of its keys stands."""
 
@@ -93,23 +104,26 @@ def read_audio(reading: Reading, node: Node | None, folder: Path) -> Audio | Non
     start = reading.read(
         found.get("start"), "start", "a time", lambda text: parse_time(text, clock)
     )
-    trim = reading.read(found.get("trim"), "trim", "a time", lambda text: _parse_trim(text, clock))
-    fades = [
-        reading.read(found.get(key), key, "a length", lambda text: parse_length(text, clock))
-        for key in ("fade-in", "fade-out")
-    ]
+    trim = reading.read(found.get("trim"), "trim", "a time", lambda text: parse_trim(text, clock))
+    lengths = {
+        key: reading.read(found.get(key), key, "a length", lambda text: parse_length(text, clock))
+        for key in ("fade-in", "fade-out", "attack", "release")
+    }
     loudness = reading.read(found.get("loudness"), "loudness", "a number", _parse_loudness)
     loop = reading.choice(found.get("loop"), "loop", ("true", "false"), "false") == "true"
     if start is not None:
         _check_start(reading, start, found["start"].mark)
+        _check_place(reading, found)
     if name is None or reading.num_noted > noted:
         return None
     audio = Audio(
         folder / name,
         loop=loop,
-        fade_in_seconds=fades[0] or Fraction(0),
-        fade_out_seconds=fades[1] or Fraction(0),
+        fade_in_seconds=lengths["fade-in"] or Fraction(0),
+        fade_out_seconds=lengths["fade-out"] or Fraction(0),
         loudness_lufs=loudness,
+        attack_seconds=lengths["attack"] or Audio.attack_seconds,
+        release_seconds=lengths["release"] or Audio.release_seconds,
         marks=tuple((key, value.mark) for key, value in found.items()),
     )
     return replace(audio, start=start or audio.start, trim=trim or audio.trim)
@@ -128,7 +142,34 @@ def _check_start(reading: Reading, start: Time, mark: Mark) -> None:
         reading.note(mark, "the sound starts after the end of the clip", hint)
 
 
-def _parse_trim(text: str, clock: Clock) -> tuple[Fraction, Fraction | None]:
+def _check_place(reading: Reading, found: Mapping[str, Node]) -> None:
+    """Note a start from which the first beat can't follow, as it does with ``bpm: auto``."""
+    bpm, start = found.get("bpm"), found["start"]
+    if not (isinstance(bpm, TextNode) and bpm.text == AUTO and isinstance(start, TextNode)):
+        return
+    if "first-beat" not in found and start_seconds(start.text, reading.clock) is None:
+        message = "with bpm: auto the first beat follows from where the sound starts"
+        reading.note(start.mark, message, "write start in seconds, or first-beat")
+
+
+def start_seconds(text: str, clock: Clock) -> Fraction | None:
+    """When a sound starts, where that hangs neither on the first beat nor on where the clip ends.
+
+    >>> clock = Clock(Fraction(30), bpm=Fraction(120))
+    >>> start_seconds("1.5s", clock), start_seconds("bar 2", clock), start_seconds("50%", clock)
+    (Fraction(3, 2), None, None)
+    """
+    try:
+        times = [
+            parse_time(text, replace(clock, first_beat_seconds=Fraction(first), markers={}))
+            for first in (0, 1)
+        ]
+    except Misread:
+        return None
+    return times[0].seconds if times[0] == times[1] and not times[0].end_share else None
+
+
+def parse_trim(text: str, clock: Clock) -> tuple[Fraction, Fraction | None]:
     """The part of a sound: ``12s`` is from there on, ``12s..40s`` half-open."""
     first, dots, last = text.partition("..")
     start = _parse_instant(first, clock, 0)

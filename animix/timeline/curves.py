@@ -245,7 +245,7 @@ def moments_at(clip: Clip, time: Fraction) -> Moments:
 
 def moments_of(numbers: Integers, rate: Fraction, clip: Clip) -> Moments:
     """Moments of a clip, each at ``number / rate`` seconds."""
-    return Moments(numbers, rate, clip.fps, clip.end_seconds, clip.loop)
+    return Moments(numbers, rate, clip.fps, clip.end_seconds, clip.loop, clip.sound)
 
 
 def _slopes(curve: Curve) -> Floats:

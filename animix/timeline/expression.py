@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 import numpy as np
 
 from animix.errors import Mark, Mistake, TimelineError
+from animix.sound.envelopes import ENVELOPES, Envelopes
 from animix.timeline.arrays import Floats, Integers
 from animix.timeline.functions import FUNCTIONS, OPERATORS, OSCILLATORS, noise
 from animix.timeline.nodes import TextNode
@@ -18,10 +19,8 @@ TIMES = ("t", "u", "n")
 """Seconds; the share of the way to the end; frames of the timeline, which may be fractional."""
 KEY = "key"
 """What the track's other keys say at this moment."""
-SOUNDS: tuple[str, ...] = ()
-"""Names of ``Moments.sounds``: the envelopes that are measured. What is not here is in LATER."""
-LATER = ("rms", "low", "mid", "high", "onset")
-"""Names whose turn has not come."""
+SOUNDS = ENVELOPES
+"""What is heard at this moment."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,13 +34,14 @@ class Moments:
     """The timeline's."""
     end_seconds: Fraction
     loop: bool
-    sounds: Mapping[str, Floats] = field(default_factory=dict)
-    """For each name in SOUNDS the envelope at each moment: [N]."""
+    sound: Envelopes | None = None
+    """What is heard in the clip; None: nothing asks for it."""
 
     def value(self, name: str) -> Floats:
         """What a name stands for: [N]."""
         if name in SOUNDS:
-            return self.sounds[name]
+            assert self.sound is not None  # whoever makes a schedule listens
+            return self.sound.at(name, self.numbers / float(self.rate))
         scale = {"t": self.rate, "u": self.rate * self.end_seconds, "n": self.rate / self.fps}
         found: Floats = self.numbers / float(scale[name])
         return found
@@ -55,9 +55,7 @@ class Moments:
 
     def at(self, chosen: Integers) -> Moments:
         """Some of them."""
-        sounds = {name: envelope[chosen] for name, envelope in self.sounds.items()}
-        numbers = self.numbers[chosen]
-        return Moments(numbers, self.rate, self.fps, self.end_seconds, self.loop, sounds)
+        return replace(self, numbers=self.numbers[chosen])
 
 
 @dataclass(frozen=True)
@@ -100,6 +98,11 @@ class Expression:
     def rides(self) -> bool:
         """Whether it asks for the value of the other keys."""
         return any(part.name == KEY for part in self.term.walk())
+
+    @property
+    def hears(self) -> Term | None:
+        """The first part of it that asks for the sound."""
+        return next((part for part in self.term.walk() if part.name in SOUNDS), None)
 
     def mark(self, part: Term) -> Mark:
         """Where a part of it stands."""

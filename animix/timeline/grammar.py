@@ -16,9 +16,9 @@ import numpy as np
 
 from animix.errors import TimelineError
 from animix.timeline.clock import BEATS_A_BAR, Clock
-from animix.timeline.expression import KEY, LATER, SOUNDS, TIMES, Expression, Moments, Term
+from animix.timeline.expression import KEY, SOUNDS, TIMES, Expression, Moments, Term
 from animix.timeline.functions import FUNCTIONS, OSCILLATORS
-from animix.timeline.misread import Misread, not_yet, quoted, suggestion
+from animix.timeline.misread import Misread, quoted, suggestion
 from animix.timeline.numbers import parse_number
 from animix.timeline.times import parse_time
 
@@ -32,7 +32,7 @@ LARGEST_SEED = 2**32 - 1
 CALLED = (*FUNCTIONS, *OSCILLATORS, "noise")
 VARIABLES = (*TIMES, KEY, *SOUNDS)
 MUSICAL_NAMES = ("beat", "bar")
-NAMES = (*VARIABLES, *MUSICAL_NAMES, *CALLED, *LATER)
+NAMES = (*VARIABLES, *MUSICAL_NAMES, *CALLED)
 """Every name there is."""
 
 _TOKEN = re.compile(
@@ -209,8 +209,6 @@ class _Parser:
         offset, width = token.offset, len(name)
         if name in MUSICAL_NAMES:
             return self._musical(name, offset, width)
-        if name in LATER:
-            raise Misread(not_yet(name), "", offset, width)
         if name in VARIABLES:
             if opened:
                 raise Misread(f"{name} takes no brackets", f"write {name}", offset, width)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Literal, TypeAlias, TypeVar
 
 from animix.errors import Mark
+from animix.sound.envelopes import Envelopes
 from animix.timeline.expression import Expression
 
 Space = Literal["linear", "octaves", "logarithm", "names"]
@@ -48,6 +49,8 @@ class Clip:
     duration_seconds: Fraction
     """As written; ``num_frames`` is rounded from it."""
     loop: bool
+    sound: Envelopes | None = field(default=None, compare=False, repr=False)
+    """What is heard in it, where an expression asks for that."""
 
     @property
     def end_seconds(self) -> Fraction:

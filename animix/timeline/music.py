@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from fractions import Fraction
 from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
 
-from animix.timeline.clock import FASTEST_BPM, SLOWEST_BPM, Clock, Section
+from animix.errors import SoundError
+from animix.sound.beats import Beats
+from animix.sound.beats_file import beats_file, beats_of
+from animix.timeline.audio import AUTO, parse_trim, start_seconds
+from animix.timeline.clock import BEATS_A_BAR, FASTEST_BPM, SLOWEST_BPM, Clock, Section
 from animix.timeline.keyframes import Time
-from animix.timeline.misread import Consequence, Misread, not_yet, quoted
+from animix.timeline.misread import Consequence, Misread, quoted
 from animix.timeline.names import check_name
 from animix.timeline.nodes import Broken, MapNode, Node, TextNode
 from animix.timeline.reading import Reading
@@ -23,22 +30,79 @@ _WORD = re.compile(r"\b[A-Za-z]\w*")
 _FIRST_BEAT = "write when in the clip it sounds, such as first-beat: 250ms"
 
 
-def read_tempo(reading: Reading, audio: Node | None) -> None:
-    """Set the clock's tempo by ``bpm`` and ``first-beat``, which stand under audio."""
+def read_tempo(reading: Reading, audio: Node | None, folder: Path) -> None:
+    """Set the clock's tempo by ``bpm`` and ``first-beat``, which stand under audio.
+
+    ``bpm: auto`` is that of the sound, whose file lies relative to ``folder``.
+    """
     if isinstance(audio, Broken):
         reading.causes.add("bpm")
     if not isinstance(audio, MapNode):
         return
     found = {key.text: value for key, value in audio.entries}
     clock = reading.clock
-    if "bpm" in found:
-        bpm = reading.read(found["bpm"], "bpm", "a number", _parse_bpm)
-        clock = replace(clock, bpm=bpm)
-        reading.causes |= {"bpm"} if bpm is None else set()
+    bpm = found.get("bpm")
+    if isinstance(bpm, TextNode) and bpm.text == AUTO:
+        clock = _heard_tempo(reading, clock, bpm, found, folder)
+    elif bpm is not None:
+        clock = replace(clock, bpm=reading.read(bpm, "bpm", "a number", _parse_bpm))
+    reading.causes |= {"bpm"} if bpm is not None and clock.bpm is None else set()
     first = reading.read(
         found.get("first-beat"), "first-beat", "a time", lambda text: _parse_first(text, clock.fps)
     )
-    reading.clock = replace(clock, first_beat_seconds=first or Fraction(0))
+    reading.clock = clock if first is None else replace(clock, first_beat_seconds=first)
+
+
+def _heard_tempo(
+    reading: Reading, clock: Clock, bpm: TextNode, found: Mapping[str, Node], folder: Path
+) -> Clock:
+    """The clock by the beats of the clip's sound; without a tempo where it has none."""
+    file = found.get("file")
+    if not isinstance(file, TextNode):
+        hint = "write audio: {file: song.mp3, bpm: auto}"
+        if not isinstance(file, Broken):
+            reading.note(bpm.mark, "bpm: auto is found in a sound: audio has no file", hint)
+        return clock
+    if not reading.listens:
+        reading.note(bpm.mark, "bpm: auto: no sound is opened for this text", "write bpm: 128")
+        return clock
+    name = reading.words(file, "audio", "a file")
+    if name is None:
+        return clock
+    try:
+        beats, is_new, why_not_kept = beats_of(folder / name)
+    except SoundError as error:
+        reading.note(file.mark, str(error), "without it, write the tempo: bpm: 128")
+        return clock
+    told = f"{Path(name).name}: {float(beats.bpm):g} beats a minute"
+    if is_new:
+        place = f"kept in {beats_file(Path(name)).name}"
+        kept = f"not kept: {why_not_kept}" if why_not_kept else place
+        reading.notes.append(f"{told}, confidence {beats.confidence:g}; {kept}")
+    if beats.doubt:
+        hint = "listen to it with animix beats --click, or write bpm"
+        reading.notes.append(f"{told} may be wrong: {beats.doubt}; {hint}")
+    clock = replace(clock, bpm=beats.bpm)
+    return replace(clock, first_beat_seconds=_first_beat(beats, clock, found))
+
+
+def _first_beat(beats: Beats, clock: Clock, found: Mapping[str, Node]) -> Fraction:
+    """When the clip's first bar begins: the first one of the sound that is heard in it.
+
+    A start or trim that can't be read counts as 0; that is told where audio is read.
+    """
+    texts = {key: node.text for key, node in found.items() if isinstance(node, TextNode)}
+    start = start_seconds(texts.get("start", "0"), clock) or Fraction(0)
+    try:
+        left_out = parse_trim(texts.get("trim", "0"), clock)[0]
+    except Misread:
+        left_out = Fraction(0)
+    beat = 60 / beats.bpm
+    every = beat * BEATS_A_BAR if beats.has_bars else beat
+    # Who cuts on a beat may cut a little behind where it is struck.
+    behind = left_out - beats.first_beat_seconds - beat / 8
+    first = beats.first_beat_seconds + max(0, math.ceil(behind / every)) * every
+    return round(start - left_out + first, 4)
 
 
 def read_markers(reading: Reading, node: Node | None) -> None:
@@ -130,8 +194,6 @@ def _lies_inside(reading: Reading, node: Node, name: str, time: Time) -> bool:
 
 def _parse_bpm(text: str) -> Fraction:
     """Beats a minute, exactly as written."""
-    if text == "auto":
-        raise Misread(not_yet("bpm: auto"), "write bpm: 128")
     if not _BPM.fullmatch(text):
         raise Misread(f"{quoted(text)} is no number of beats a minute", "write bpm: 128")
     bpm = Fraction(text)

@@ -27,8 +27,8 @@ def tracks(timeline: Timeline) -> Iterator[Track]:
 def open_seams(timeline: Timeline, clip: Clip) -> list[Mistake]:
     """What does not meet itself if the clip is a loop, as far as it is known.
 
-    Words such as all and last are known once they are numbers; a track whose keys don't fit into
-    the clip is left to ``misplaced_keys``.
+    Words such as all and last are known once they are numbers, and the sound once it is listened
+    to; a track whose keys don't fit into the clip is left to ``misplaced_keys``.
     """
     mistakes = []
     for track in tracks(timeline):
@@ -36,8 +36,9 @@ def open_seams(timeline: Timeline, clip: Clip) -> list[Mistake]:
             continue
         turning = [m for each in track.expressions() for m in each.open_periods(clip.end_seconds)]
         mistakes += turning
+        unheard = clip.sound is None and any(each.hears for each in track.expressions())
         try:
-            found = None if turning else seam(track, clip)
+            found = None if turning or unheard else seam(track, clip)
         except TimelineError:
             continue
         if found:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import shutil
@@ -18,7 +17,7 @@ from animix.errors import OptionError
 from animix.interruption import uninterrupted
 from animix.timeline.formats import Container
 from animix.video.place import making_room, remove
-from animix.whole_file import ending_of_ours, is_left_over, part_of, state_of
+from animix.whole_file import digest_of, ending_of_ours, is_left_over, part_of, state_of
 
 FOLDER = ".animix"
 CHUNK = ".mp4"
@@ -239,12 +238,3 @@ def _users(folder: Path, but: Path | None = None) -> list[Path]:
 def _digest_of(path: Path, state: str) -> str:
     """The SHA-256 of a file in a state: what several films are made of is read once."""
     return digest_of(path)
-
-
-def digest_of(path: Path) -> str:
-    """The SHA-256 of a file."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

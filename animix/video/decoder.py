@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from animix.errors import EncodeError
-from animix.video.ffmpeg import END_SECONDS, LAST_WORDS_BYTES, start_ffmpeg, widen
+from animix.ffmpeg.program import END_SECONDS
+from animix.video.ffmpeg import LAST_WORDS_BYTES, start_ffmpeg, widen
 from animix.video.settings import RAW_FORMATS, EncoderSettings
 
 BATCH_BYTES = 8 << 20

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from animix.errors import EncodeError
+from animix.ffmpeg.program import find_ffmpeg
 from animix.interruption import uninterrupted
-from animix.video.ffmpeg import PATIENCE_SECONDS, QUEUE_BYTES, Feed, find_ffmpeg
+from animix.video.ffmpeg import PATIENCE_SECONDS, QUEUE_BYTES, Feed
 from animix.video.metadata import write_metadata
 from animix.video.mp4 import seal
 from animix.video.place import making_room, not_moved

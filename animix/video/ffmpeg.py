@@ -9,15 +9,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import IO
 
-import imageio_ffmpeg
 import numpy as np
 from numpy.typing import NDArray
 
 from animix.errors import EncodeError
+from animix.ffmpeg.program import END_SECONDS, FFMPEG_ADVICE, POLL_SECONDS, find_ffmpeg
 from animix.interruption import uninterrupted
 
 QUEUE_BYTES = 64 << 20
@@ -28,15 +27,6 @@ PATIENCE_SECONDS = 60.0
 """How long nothing may move."""
 
 LAST_WORDS_BYTES = 8192
-POLL_SECONDS = 0.005
-VERSION_SECONDS = 20
-END_SECONDS = 2
-"""How long a process or a thread that is about to end is waited for."""
-
-FFMPEG_ADVICE = (
-    "reinstall it with pip install --force-reinstall imageio-ffmpeg, or set IMAGEIO_FFMPEG_EXE to"
-    " the path of an ffmpeg"
-)
 
 
 class Feed:
@@ -233,33 +223,6 @@ def start_ffmpeg(
         raise EncodeError(
             f"{executable}: ffmpeg could not be started: {exc.strerror}; {FFMPEG_ADVICE}"
         ) from exc
-
-
-def find_ffmpeg() -> str:
-    """The path of the ffmpeg that imageio-ffmpeg brings or finds; EncodeError if there is none."""
-    try:
-        return str(imageio_ffmpeg.get_ffmpeg_exe())
-    except RuntimeError as exc:
-        raise EncodeError(f"there is no ffmpeg here; {FFMPEG_ADVICE}") from exc
-
-
-@lru_cache
-def ffmpeg_version(executable: str) -> str:
-    """What an ffmpeg says of itself; EncodeError where it doesn't start."""
-    try:
-        told = subprocess.run(
-            [executable, "-version"],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=VERSION_SECONDS,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired) as exc:
-        reason = getattr(exc, "strerror", None) or exc
-        raise EncodeError(
-            f"{executable}: ffmpeg could not be started: {reason}; {FFMPEG_ADVICE}"
-        ) from exc
-    return told.stdout.decode(errors="replace")
 
 
 def widen(pipe: IO[bytes] | None) -> None:

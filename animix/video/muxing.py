@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from animix.errors import EncodeError
+from animix.ffmpeg.program import find_ffmpeg
+from animix.ffmpeg.run import Outcome, Run
 from animix.interruption import uninterrupted
 from animix.timeline.formats import Container
-from animix.video.ffmpeg import find_ffmpeg
 from animix.video.metadata import write_metadata
 from animix.video.place import making_room, not_moved
 from animix.video.probe import frames_in
-from animix.video.run import Outcome, Run
 from animix.video.settings import EncoderSettings, clocks
 from animix.video.soundtrack import Soundtrack
 from animix.whole_file import part_of

@@ -14,16 +14,10 @@ from pathlib import Path
 from types import TracebackType
 
 from animix.errors import AnimixError, EncodeError
+from animix.ffmpeg.program import END_SECONDS, POLL_SECONDS, ffmpeg_version, find_ffmpeg
 from animix.interruption import uninterrupted
 from animix.video.encoder import Encoder, Frames, batch_of, no_frame
-from animix.video.ffmpeg import (
-    END_SECONDS,
-    PATIENCE_SECONDS,
-    POLL_SECONDS,
-    QUEUE_BYTES,
-    ffmpeg_version,
-    find_ffmpeg,
-)
+from animix.video.ffmpeg import PATIENCE_SECONDS, QUEUE_BYTES
 from animix.video.join import Joint
 from animix.video.metadata import write_metadata
 from animix.video.place import begin, files_of, making_room, move, not_moved, remove

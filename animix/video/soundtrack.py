@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import re
-import stat
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 
 from animix.errors import EncodeError, Mistake, SoundError, TimelineError
+from animix.sound.decoding import check_sound, inputs_of, refusal, run_ffmpeg
 from animix.timeline.audio import Audio
 from animix.timeline.keyframes import Clip
-from animix.video.run import Outcome, Run
 
 SAMPLE_RATE = 48_000
 """Of every soundtrack, samples a second."""
-
-FORMATS = (
-    *("wav", "w64", "aiff", "caf", "au", "mp3", "flac", "ogg", "aac", "ac3", "eac3"),
-    *("wv", "tta", "ape", "asf", "mov", "matroska", "avi"),
-)
-"""ffmpeg's names of what is read. Playlists are not among them: they name further files."""
 
 LOUDEST_PEAK_DB = -1.0
 """True peak, relative to full scale, that a gain may bring a sound to (EBU R128 s. 1)."""
@@ -31,7 +24,6 @@ _DURATION = re.compile(r"Duration: (\d+):(\d\d):(\d\d\.\d+)")
 _CHANNELS = re.compile(r"^ *Stream #0:\d.*: Audio: .*\d Hz, ([^,\n]*)", re.MULTILINE)
 _LOUDNESS = re.compile(r"\bI: +(-?[\d.]+|-?inf|-?nan) LUFS")
 _PEAK = re.compile(r"\bPeak: +(-?[\d.]+|-?inf|-?nan) dBFS")
-_PREFIX = re.compile(r"^(?:\[[^\]]*\] )?(?:Error opening input: )?(?:file:.*: )?")
 
 
 @dataclass(frozen=True)
@@ -66,7 +58,7 @@ class Soundtrack:
     @property
     def inputs(self) -> list[str]:
         """ffmpeg's arguments that open the sound, and nothing that it may name in turn."""
-        return _inputs(self.path)
+        return inputs_of(self.path)
 
     def filters(self, samples: range) -> str:
         """ffmpeg's filters from the sound to a part of the clip's, exactly as long as asked.
@@ -133,24 +125,24 @@ def open_soundtrack(audio: Audio | None, clip: Clip) -> Soundtrack | None:
     start = _samples(audio.start.at(clip.end_seconds))
     room = length - start
     if start < 0 or room <= 0:
-        raise _mistake(audio, "start", "the sound starts outside the clip")
+        raise mistake_of(audio, "start", "the sound starts outside the clip")
     first = _samples(audio.trim[0])
     stop = first + room if audio.trim[1] is None else _samples(audio.trim[1])
     try:
         there, is_mono, seconds = _listen(audio.path, stop)
     except SoundError as error:
-        raise _mistake(audio, "file", str(error)) from error
+        raise mistake_of(audio, "file", str(error)) from error
     used = min(there, stop) - first
     if stop <= first:
-        raise _mistake(audio, "trim", "trim leaves less than one sample, 1/48000 s, of the sound")
+        raise mistake_of(audio, "trim", "trim leaves less than one sample, 1/48000 s, of the sound")
     if used <= 0:
         where = f"the sound is {_clock(there)} long, and trim begins at {_clock(first)}"
-        raise _mistake(audio, "trim", where)
+        raise mistake_of(audio, "trim", where)
     heard = room if audio.loop else min(used, room)
     fade_in, fade_out = _samples(audio.fade_in_seconds), _samples(audio.fade_out_seconds)
     if fade_in + fade_out > heard:
         key = "fade-out" if fade_out else "fade-in"
-        raise _mistake(audio, key, f"the fades are longer than the {_clock(heard)} of sound")
+        raise mistake_of(audio, key, f"the fades are longer than the {_clock(heard)} of sound")
     notes = []
     if audio.trim[1] is not None and there < stop:
         notes.append(f"{audio.path.name} ends at {_clock(there)}, before trim does")
@@ -175,20 +167,13 @@ def open_soundtrack(audio: Audio | None, clip: Clip) -> Soundtrack | None:
 
 def _listen(path: Path, wanted: int) -> tuple[int, bool, float | None]:
     """Samples that there are, of as many as are wanted; whether mono; the stated length."""
-    name = path.name
-    try:
-        mode = path.stat().st_mode
-    except (OSError, ValueError) as exc:
-        reason = getattr(exc, "strerror", None) or exc
-        raise SoundError(f"{name} can't be opened in {path.parent}: {reason}") from exc
-    if not stat.S_ISREG(mode):
-        raise SoundError(f"{name} is no file")
+    check_sound(path)
     # A byte a sample, and no more of it decoded than is heard.
     counted = ["-map", "0:a:0", "-ac", "1", "-ar", str(SAMPLE_RATE)]
     most = f"{wanted / SAMPLE_RATE + 0.001:.6f}"
-    outcome = _run([*_inputs(path), *counted, "-t", most, "-f", "u8", "pipe:1"])
+    outcome = run_ffmpeg([*inputs_of(path), *counted, "-t", most, "-f", "u8", "pipe:1"])
     if outcome.code or not outcome.num_bytes:
-        raise SoundError(f"{name} {_reason(outcome)}")
+        raise refusal(path, outcome)
     seconds = None
     if outcome.num_bytes < wanted:
         seconds = outcome.num_bytes / SAMPLE_RATE
@@ -206,7 +191,7 @@ def _brought_to(soundtrack: Soundtrack, lufs: float) -> Soundtrack:
     all of it. Its loudnorm was not taken: where peaks stand in the way it compresses, unasked.
     """
     measure = f"{soundtrack.filters(range(soundtrack.clip))},ebur128=peak=true:framelog=quiet"
-    outcome = _run(
+    outcome = run_ffmpeg(
         [*soundtrack.inputs, "-map", "0:a:0", "-af", measure, "-ac", "1", "-f", "u8", "pipe:1"]
     )
     loudness, peak = _LOUDNESS.findall(outcome.words), _PEAK.findall(outcome.words)
@@ -228,36 +213,8 @@ def _brought_to(soundtrack: Soundtrack, lufs: float) -> Soundtrack:
     return replace(soundtrack, gain_db=gain, notes=notes)
 
 
-def _run(arguments: list[str]) -> Outcome:
-    with Run(arguments) as run:
-        return run.wait()
-
-
-def _inputs(path: Path) -> list[str]:
-    return [
-        *("-protocol_whitelist", "file", "-format_whitelist", ",".join(FORMATS)),
-        *("-i", f"file:{path}"),
-    ]
-
-
-def _reason(outcome: Outcome) -> str:
-    """Why a sound can't be used, in one line."""
-    words = outcome.words
-    if "not on whitelist" in words:
-        return f"is of no kind that is read: {', '.join(FORMATS)}"
-    if "matches no streams" in words:
-        return "has no sound in it"
-    if not outcome.code:
-        return "is empty, there is no sample in it"
-    for line in reversed(words.splitlines()):
-        # ffmpeg ends with what follows from the reason.
-        reason = _PREFIX.sub("", line).strip()
-        if reason and not reason.startswith(("Error opening ", "Conversion failed")):
-            return f"is no sound that ffmpeg can read: {reason[:200]}"
-    return f"is no sound that ffmpeg can read ({outcome.ending})"
-
-
-def _mistake(audio: Audio, key: str, message: str) -> TimelineError:
+def mistake_of(audio: Audio, key: str, message: str) -> TimelineError:
+    """The error of a sound, at what its timeline says of it."""
     return TimelineError([Mistake(audio.mark(key), message)])
 
 

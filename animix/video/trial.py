@@ -6,8 +6,8 @@ import subprocess
 from functools import lru_cache
 
 from animix.errors import EncodeError, OptionError
+from animix.ffmpeg.program import FFMPEG_ADVICE, find_ffmpeg
 from animix.timeline.formats import CODECS
-from animix.video.ffmpeg import FFMPEG_ADVICE, find_ffmpeg
 from animix.video.settings import EncoderSettings, encoding, raw_input
 
 TRIAL_SECONDS = 30

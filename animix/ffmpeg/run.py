@@ -13,8 +13,8 @@ from pathlib import Path
 from types import TracebackType
 
 from animix.errors import EncodeError
+from animix.ffmpeg.program import END_SECONDS, FFMPEG_ADVICE, POLL_SECONDS, find_ffmpeg
 from animix.interruption import uninterrupted
-from animix.video.ffmpeg import END_SECONDS, FFMPEG_ADVICE, POLL_SECONDS, find_ffmpeg
 
 PATIENCE_SECONDS = 60.0
 """How long nothing may move."""
@@ -33,6 +33,8 @@ class Outcome:
     """Written to its standard output."""
     words: str
     """What it said; of very much, the beginning and the end."""
+    data: bytes = b""
+    """What was written, where it is kept."""
 
     @property
     def ending(self) -> str:
@@ -43,14 +45,17 @@ class Outcome:
 class Run:
     """An ffmpeg that needs no input from us; leaving the with-block ends it if it still runs.
 
-    Its standard output is counted and thrown away. Raises EncodeError where it can't be started,
-    and from ``wait`` where nothing moves for a minute.
+    Its standard output is counted and, unless it is to be kept, thrown away. Raises EncodeError
+    where it can't be started, and from ``wait`` where nothing moves for a minute.
     """
 
-    def __init__(self, arguments: Sequence[str], *, growing: Path | None = None) -> None:
+    def __init__(
+        self, arguments: Sequence[str], *, growing: Path | None = None, keep: bool = False
+    ) -> None:
         """``growing`` is the file that it writes, by which its progress is seen."""
         self._arguments = arguments
         self._growing = growing
+        self._kept: list[bytes] | None = [] if keep else None
         self._num_bytes = 0
         self._first_words = self._last_words = b""
         self._process: subprocess.Popen[bytes]
@@ -92,7 +97,8 @@ class Run:
         for thread in self._threads:
             thread.join(END_SECONDS)
         words = (self._first_words + self._last_words).decode(errors="replace").strip()
-        return Outcome(self._process.returncode, self._num_bytes, words)
+        data = b"".join(self._kept or ())
+        return Outcome(self._process.returncode, self._num_bytes, words, data)
 
     def _start(self) -> None:
         executable = find_ffmpeg()
@@ -129,6 +135,8 @@ class Run:
         with pipe:
             while data := pipe.read1(READ_BYTES):
                 self._num_bytes += len(data)
+                if self._kept is not None:
+                    self._kept.append(data)
 
     def _listen(self, pipe: io.BufferedReader) -> None:
         with pipe:

@@ -1,0 +1,1 @@
+"""ffmpeg: where it is, and how it is run to its end."""
