@@ -13,6 +13,7 @@ from animix.film import Film
 from animix.networks.blend import setting_differences
 from animix.networks.related import RELATED, correlation
 from animix.schedule import Schedule
+from animix.tables import count
 
 
 @dataclass(frozen=True)
@@ -100,8 +101,8 @@ class Summary:
         if self.painted_width != self.painted_height:
             size += f" (extended: painted as {self.painted_width}×{self.painted_height})"
         told = [
-            f"{self.file}: {self.num_frames} frames, {self.seconds:g} s at {self.fps} fps, "
-            f"{size}; {self.loop_reason}"
+            f"{self.file}: {count(self.num_frames, 'frame')}, {self.seconds:g} s at {self.fps}"
+            f" fps, {size}; {self.loop_reason}"
         ]
         for network in self.networks:
             run = f", {network.num_snapshots} snapshots" if network.num_snapshots > 1 else ""

@@ -123,8 +123,7 @@ def totals(found: dict[str, Any]) -> dict[str, Any]:
     """The counts of a tracker over all seeds."""
     parts = [found[f"seed {seed}"] for seed in SEEDS]
     keys = ("grooves", "right", "double", "half", "other", "none", "phase_right")
-    seconds = sum(part["seconds_each"] for part in parts) / len(parts)
-    return {**{key: sum(part[key] for part in parts) for key in keys}, "seconds": seconds}
+    return {key: sum(part[key] for part in parts) for key in keys}
 
 
 def row_of(name: str, found: dict[str, Any]) -> str:
@@ -134,7 +133,7 @@ def row_of(name: str, found: dict[str, Any]) -> str:
     version = f" {found['version']}" if found["version"] else ""
     figures = (counts["right"], counts["double"] + counts["half"], another, counts["phase_right"])
     shares = " | ".join(f"{100 * figure / counts['grooves']:.0f} %" for figure in figures)
-    return f"| {name}{version} | {shares} | {counts['seconds']:.1f} |"
+    return f"| {name}{version} | {shares} |"
 
 
 def measured(tracker: Tracker) -> dict[str, Any]:

@@ -175,14 +175,14 @@ def test_mistakes_are_told_in_the_file_where_they_stand(write, tmp_path):
         ("extends: reel.yaml", "in a circle: reel.yaml → reel.yaml"),
         ("extends: ./two.yaml", "in a circle: reel.yaml → two.yaml → three.yaml → reel.yaml"),
         ("extends: list.yaml", "a timeline is a map of keys"),
-        ("extends: broken.yaml", "is not closed with }"),
+        ("extends: broken.yaml", "is not closed with ]"),
     ],
 )
 def test_a_base_that_is_none_is_one_mistake_and_others_are_told(write, tmp_path, name, message):
     write("two.yaml", "extends: three.yaml\n")
     write("three.yaml", "extends: reel.yaml\n")
     write("list.yaml", "[3]\n")
-    write("broken.yaml", "frame: {zoom: 2\n")
+    write("broken.yaml", "[3\n")
     (tmp_path / "latin.yaml").write_bytes(b"title: \xe9\n")
     found = mistakes_of(write("reel.yaml", f"{name}\ntruncation: high\ntitle: $unknown\n"))
     (mistake,) = (mistake for mistake in found if mistake.message != '"high" is not a number')

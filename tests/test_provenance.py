@@ -76,6 +76,9 @@ def test_a_recipe_tells_everything_and_no_folder(folder):
         "{networks: {aa: secret/faces.safetensors, bb: secret/art-1.safetensors}, duration: 2b,"
         " audio: {bpm: 140, first-beat: 100ms}, markers: {drop: 1b}, sections: {hook: drop..end},"
         " blend: {alpha: {0s: 0, drop: 1, end: 0}}}",
+        "{networks: {aa: secret/faces.safetensors}, duration: 1s, latents: {4: {seeds: [1, 2],"
+        " speed: {0s: 1, 50%: 0, end: 1}, edits: [{direction: secret/w.npy, amount: 2}]}, 8..: [7,"
+        " secret/w.npy]}}",
         "{networks: {aa: secret/faces.safetensors}, duration: 1bar, output: reel.gif, fps: 10,"
         " audio: {file: secret/song.wav, bpm: 140}}",
     ],

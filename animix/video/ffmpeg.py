@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from animix.errors import EncodeError
 from animix.ffmpeg.program import END_SECONDS, FFMPEG_ADVICE, POLL_SECONDS, find_ffmpeg
 from animix.interruption import uninterrupted
+from animix.video.place import full_disk
 
 QUEUE_BYTES = 64 << 20
 """Frames that wait for ffmpeg. As much as a batch of them may come on top."""
@@ -194,9 +195,10 @@ class Feed:
             self._listener.join(END_SECONDS)
             ending = f"exit code {code}" if code >= 0 else f"killed by signal {-code}"
         words = self._last_words.decode(errors="replace").strip() or "(it said nothing)"
+        words = words.replace(f"file:{self._growing}", self._name)
         return EncodeError(
-            f"{self._name}: ffmpeg {what} after {self.num_frames} frames ({ending}). If its last"
-            f" words don't say why, look for free space in {self._growing.parent}:\n{words}"
+            f"{self._name}: ffmpeg {what} after {self.num_frames} frames"
+            f" ({ending}{full_disk(words, self._growing.parent)}):\n{words}"
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import re
 import shutil
 from collections.abc import Iterator
@@ -13,6 +14,8 @@ from animix.timeline.formats import Container
 from animix.whole_file import part_of
 
 PICTURE_NAME = "frame-%06d.png"
+ROOM_BYTES = 1 << 20
+"""Where less is free a disk is full: a file that could not grow may be gone already."""
 _PICTURE = re.compile(r"frame-[0-9]{6,}\.png")
 
 
@@ -29,9 +32,29 @@ def making_room(path: Path, target: Path, container: Container = "mp4") -> Itera
         target.parent.mkdir(parents=True, exist_ok=True)
         yield
     except OSError as exc:
-        raise OptionError(
-            f"{path}: can't be written: {exc.strerror}; name another output or make room for it"
-        ) from exc
+        raise OptionError(f"{path}: can't be written: {exc.strerror}; {remedy(exc)}") from exc
+
+
+def full_disk(words: str, folder: Path) -> str:
+    """What to add to an ending where a disk is full, by ffmpeg's words or by the disk; or nothing.
+
+    >>> full_disk("Error writing trailer: No space left on device", Path("renders"))
+    '; its disk is full, make room'
+    """
+    is_full = "No space left" in words or "quota exceeded" in words
+    with contextlib.suppress(OSError):
+        is_full = is_full or shutil.disk_usage(folder).free < ROOM_BYTES
+    return "; its disk is full, make room" if is_full else ""
+
+
+def remedy(error: OSError) -> str:
+    """What to do where a film can't be written.
+
+    >>> remedy(OSError(errno.EROFS, "Read-only file system"))
+    'name another output'
+    """
+    is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return "make room for it or name another output" if is_full else "name another output"
 
 
 def is_of_pictures(folder: Path) -> bool:

@@ -20,7 +20,7 @@ from animix.video.encoder import Encoder, Frames, batch_of, no_frame
 from animix.video.ffmpeg import PATIENCE_SECONDS, QUEUE_BYTES
 from animix.video.join import Joint
 from animix.video.metadata import write_metadata
-from animix.video.place import begin, files_of, making_room, move, not_moved, remove
+from animix.video.place import begin, files_of, full_disk, making_room, move, not_moved, remove
 from animix.video.probe import frames_in
 from animix.video.settings import (
     FAST_PRESETS,
@@ -322,10 +322,8 @@ class SegmentEncoder:
         try:
             found = frames_in(self._part, container, self._executable or find_ffmpeg())
             if found != self._num_film_frames:
-                raise EncodeError(
-                    f"{self.path}: ffmpeg left {found} of {self._num_film_frames} frames; look for"
-                    f" free space in {self._target.parent}"
-                )
+                told = f"{self.path}: ffmpeg left {found} of {self._num_film_frames} frames"
+                raise EncodeError(told + full_disk("", self._target.parent))
             for file in files_of(self._part):
                 write_metadata(file, container, self.settings.metadata)
             move(self._part, self._target)
