@@ -240,6 +240,8 @@ def test_a_chunk_s_key_knows_its_own_output_alone(folder: Path):
 
 def test_an_output_that_fails_at_its_end_costs_no_other(folder, tmp_path, monkeypatch):
     class Failing:
+        num_waiting = 0
+
         def __init__(self, *_: object) -> None:
             pass
 
