@@ -580,7 +580,8 @@ def test_a_cache_that_can_not_be_written_is_told(folder, painted):
     film, target = open_reel(folder), folder / "reel.mp4"
     (folder / ".animix").write_text("no folder")
     with pytest.raises(
-        OptionError, match=r"\.animix/reel\.mp4: can't be written: .*finished chunks"
+        OptionError,
+        match=r"finished chunks, which are kept in .*reel\.mp4 until .* can.t be written",
     ):
         list(encode(film, target))
     assert not target.exists()
