@@ -33,7 +33,7 @@ frame: {zoom: {0%: 1, 50%: 1.3, 100%: 1}}
 blend: [faces, {art: {swap: {0%: all, 50%: 8, 100%: all}}}]
 output:
 """
-ROWS = ("mix", "latents", "psi", "noise", "time_seconds", "labels")
+ROWS = ("mix", "points", "psi", "noise", "time_seconds", "labels")
 
 
 @pytest.fixture(scope="module")
