@@ -235,9 +235,18 @@ def structures(draw: random.Random, text: str, others: Sequence[str]) -> str:
     )
 
 
+def settings(draw: random.Random, text: str, others: Sequence[str]) -> str:
+    """A value put into it as ``--set`` does, which a comment tells."""
+    keys = [draw.choice([*_vocabulary(), "0", "faces", "vars"]) for _ in range(draw.randint(1, 3))]
+    return f"#--set {'.'.join(keys)}={_structure(draw, 2)}\n{text}"
+
+
+SETTING = re.compile(r"^#--set (.*?)=(.*)$", re.M)
+"""What ``settings`` has added: a path and a value."""
+
 MUTATIONS: tuple[Mutation, ...] = (
     *(slight, slight, tokens, tokens, numbers, values, values, lines, nested, characters),
-    *(expressions, expressions, references, structures, structures),
+    *(expressions, expressions, references, structures, structures, settings),
 )
 
 
