@@ -17,11 +17,19 @@ if TYPE_CHECKING:
     from animix.checkpoints.save import save_network
     from animix.networks.blend import blend
     from animix.rendering import render
-    from animix.timeline.reader import load_timeline
+    from animix.timeline.reader import load_timeline, variants
 
 __version__ = VERSION
 
-__all__ = ["__version__", "blend", "load_network", "load_timeline", "render", "save_network"]
+__all__ = [
+    "__version__",
+    "blend",
+    "load_network",
+    "load_timeline",
+    "render",
+    "save_network",
+    "variants",
+]
 
 _HOMES = {
     "blend": "animix.networks.blend",
@@ -29,6 +37,7 @@ _HOMES = {
     "load_timeline": "animix.timeline.reader",
     "render": "animix.rendering",
     "save_network": "animix.checkpoints.save",
+    "variants": "animix.timeline.reader",
 }
 
 

@@ -184,7 +184,7 @@ def film_path(
     Drafts and ranges of frames get names of their own.
     """
     output = timeline.output if output is None else output
-    name = timeline.path.stem
+    name = timeline.name
     if output.preset is not None and output.container == "mp4":
         name += f"-{output.preset.name}"
     planned = output.file or RENDERS / f"{name}{output.suffix}"

@@ -14,7 +14,7 @@ AnimixError                    base of all; ``exit_code`` is what the command en
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 class AnimixError(Exception):
@@ -35,6 +35,8 @@ class Mark:
     column: int
     width: int = 1
     text: str = ""
+    read_at: Mark | None = field(default=None, compare=False)
+    """Where a variable brings it to, if one does."""
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
@@ -55,7 +57,8 @@ class Mistake:
     hint: str = ""
 
     def __str__(self) -> str:
-        lines = [f"{self.mark}  {self.message}"]
+        read_at = f" (read at {self.mark.read_at})" if self.mark.read_at else ""
+        lines = [f"{self.mark}  {self.message}{read_at}"]
         gutter = f"{self.mark.line:5d}"
         if self.mark.text:
             # A caret under column 300 helps nobody: long lines are cut around the place.

@@ -64,7 +64,7 @@ class Film:
     extent: Extent
     """How far the networks paint, for the canvas."""
     files: tuple[Path, ...]
-    """What was read: the timeline, networks and latents."""
+    """What was read: the timeline and its bases, networks and latents."""
     notes: tuple[str, ...]
     """What the user should know before it is rendered."""
     home_files: tuple[Path, Path]
@@ -234,6 +234,7 @@ def open_film(
         extent=extent,
         files=(
             timeline.path,
+            *timeline.bases,
             *(file for run in runs.values() for file in run),
             *(timeline.path.parent / name for name in projected),
             *((soundtrack.path,) if soundtrack else ()),

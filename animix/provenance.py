@@ -19,6 +19,7 @@ from animix.timeline.latent_path import renamed
 from animix.timeline.nodes import ListNode, MapNode, Node, TextNode, with_texts
 from animix.timeline.output import Output
 from animix.timeline.reader import DEFAULT_TRUNCATION
+from animix.timeline.variables import escaped
 from animix.timeline.vocabulary import KEYS
 from animix.timeline.yaml_text import quoted_text, yaml_text
 from animix.version import VERSION
@@ -92,7 +93,7 @@ def recipe_of(film: Film, digests: Mapping[Path, str], command: str = "render") 
         f"{SIGN}{VERSION} {command}",
         *(f"# sha256 {digest} {quoted_text(name)}" for name, digest in files.items()),
     ]
-    text = yaml_text(_resolved(film, names))
+    text = yaml_text(literal(_resolved(film, names)))
     if len(text) > MOST_CHARACTERS:
         text = f"# The timeline is left out: it has {len(text)} characters.\n"
     return "\n".join([*head, text])
@@ -176,6 +177,13 @@ def _distinct_names(files: Iterable[Path], digests: Mapping[Path, str]) -> dict[
             name, number = f"{path.stem} ({number}){path.suffix}", number + 1
         names[path] = name
     return names
+
+
+def literal(document: MapNode) -> MapNode:
+    """A document in which nothing is read as a variable: what stands there, stands for itself."""
+    told = with_texts(document, escaped)
+    assert isinstance(told, MapNode)
+    return told
 
 
 def without_target(document: MapNode) -> MapNode:

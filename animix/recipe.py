@@ -174,9 +174,11 @@ def blend_by_pinkney(
     return _blended(network, parents, words, None, files)
 
 
-def blend_moment(file: Path, at: str, overrides: Mapping[str, str] | None = None) -> Blended:
+def blend_moment(
+    file: Path, at: str, overrides: Mapping[str, str] | None = None, only: Sequence[str] = ()
+) -> Blended:
     """The blend that a timeline shows at a time, with its mapping, w_avg and noise images."""
-    timeline = load_timeline(file, overrides)
+    timeline = load_timeline(file, overrides, only)
     film = open_film(timeline, device="cpu")
     schedule, runs = film.schedule, find_networks(timeline)
     index = schedule.frame_at(at)
@@ -194,7 +196,8 @@ def blend_moment(file: Path, at: str, overrides: Mapping[str, str] | None = None
     parents = [(str(schedule.columns[base_number]), base)]
     parents += [(str(schedule.columns[number]), networks[used.index(number)]) for number in others]
     words = (
-        f"{file.name} at {float(index / schedule.fps):g} s, with the mapping of {timeline.mapping}"
+        f"{timeline.name}{file.suffix} at {float(index / schedule.fps):g} s, with the mapping of "
+        f"{timeline.mapping}"
     )
     blended = _blended(mixed, parents, words, mix[:, [base_number, *others]], film.files, home)
     return replace(blended, notes=tuple(dict.fromkeys((*film.notes, *blended.notes))))

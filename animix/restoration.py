@@ -15,7 +15,8 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from animix import demo
 from animix.checkpoints.runs import path_from
 from animix.errors import OptionError
-from animix.provenance import DIGEST_DIGITS, with_audio_file, without_target
+from animix.provenance import DIGEST_DIGITS, literal, with_audio_file, without_target
+from animix.timeline.document import parse_document
 from animix.timeline.latent_path import renamed
 from animix.timeline.nodes import MapNode, Node, TextNode, with_texts
 from animix.timeline.reader import read_timeline
@@ -56,6 +57,7 @@ def restore(source: Path, output: Path, files: Sequence[Path] = ()) -> Restored:
             raise OptionError(f"{file}: there is no such file to take for the film's")
     recipe = read_recipe(source)
     version, command, digests = _read_head(recipe)
+    _refuse_bases(recipe, source)
     timeline = read_timeline(recipe, source, listen=False)
     search = Search(files, output.parent)
     places, notes = {}, []
@@ -77,11 +79,21 @@ def restore(source: Path, output: Path, files: Sequence[Path] = ()) -> Restored:
         *notes,
     ]
     comments = [f"# {_printable(line)}" for line in head]
-    text = "\n".join([*comments, "", yaml_text(_with_places(timeline.document, places))])
+    text = "\n".join([*comments, "", yaml_text(literal(_with_places(timeline.document, places)))])
     read_timeline(text, output, listen=False)
     with whole_file(output) as part:
         part.write_text(text, encoding="utf-8")
     return Restored(again, tuple(notes))
+
+
+def _refuse_bases(recipe: str, source: Path) -> None:
+    """Refuse a recipe that would have another file read."""
+    root, _ = parse_document(recipe, str(source))
+    if isinstance(root, MapNode) and "extends" in dict(_entries(root)):
+        raise OptionError(
+            f"{source}: its recipe extends another timeline; a recipe of animix's is whole, so "
+            "this one is not taken"
+        )
 
 
 class Search:

@@ -15,6 +15,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from animix.checkpoints.load import load_network
+from animix.checkpoints.store import Store
 from animix.engine.device import choose_device, painting
 from animix.engine.pixels import lay, to_rgb8
 from animix.errors import NetworkError, OptionError
@@ -25,6 +26,7 @@ from animix.progress import Progress
 from animix.schedule import Row
 from animix.timeline.framing import Framing
 from animix.timeline.reader import DEFAULT_TRUNCATION, is_timeline, load_timeline
+from animix.timeline.timeline import Timeline
 
 LABEL_HEIGHT = 18
 GAP = 4
@@ -49,14 +51,17 @@ def seed_painter(
     *,
     at: str | None = None,
     overrides: Mapping[str, str] | None = None,
+    only: Sequence[str] = (),
     device: str | None = None,
     precision: str | None = None,
 ) -> SeedPainter:
     """The painter for a network, or for a timeline at one moment (None: its middle)."""
     if is_timeline(file):
-        return _of_timeline(file, at or "50%", overrides or {}, device, precision)
-    if overrides or at is not None:
-        raise OptionError(f"--set and --at are for timelines, but {file} is read as a network")
+        timeline = load_timeline(file, overrides, only)
+        return _of_timeline(timeline, at or "50%", device, precision)
+    if overrides or only or at is not None:
+        message = f"--set, --only and --at are for timelines, but {file} is read as a network"
+        raise OptionError(message)
     if precision not in (None, "float32"):
         raise OptionError(f"--precision {precision}: a network's seeds are painted in float32")
     chosen = choose_device(device)
@@ -75,9 +80,8 @@ def seed_painter(
 
 
 def _of_timeline(
-    file: Path, at: str, overrides: Mapping[str, str], device: str | None, precision: str | None
+    timeline: Timeline, at: str, device: str | None, precision: str | None
 ) -> SeedPainter:
-    timeline = load_timeline(file, overrides)
     with painting_seeds(choose_device(device)):
         film = open_film(timeline, device=device, precision=precision)
     blended = film.schedule.row(film.schedule.frame_at(at))
@@ -146,6 +150,62 @@ class SeedSheet:
                     self.image.paste(tile_of(picture, self._tile), place_of_view)
             pen.text((left + 2, top + self._tile + 1), str(seed), fill="black", font=font)
             yield Progress(place + 1, len(self.seeds), time.monotonic() - started)
+
+
+class VariantSheet:
+    """A page with a still of each variant, as it lies on its canvas, and what tells it apart.
+
+    Networks that variants share are read once; one film is open at a time.
+    """
+
+    def __init__(
+        self,
+        timelines: Sequence[Timeline],
+        at: str = "50%",
+        *,
+        device: str | None = None,
+        precision: str | None = None,
+    ) -> None:
+        self._timelines = tuple(timelines)
+        self._at = at
+        self._device = device
+        self._precision = precision
+        self._side = 256 if len(timelines) <= 60 else 128
+        self._tiles: list[Image.Image] = []
+
+    def draw(self) -> Iterator[Progress]:
+        """Paint still after still and yield how far it is."""
+        started = time.monotonic()
+        store = Store()
+        for number, timeline in enumerate(self._timelines, start=1):
+            self._tiles.append(self._still(timeline, store))
+            yield Progress(number, len(self._timelines), time.monotonic() - started)
+
+    def _still(self, timeline: Timeline, store: Store) -> Image.Image:
+        with painting_seeds(choose_device(self._device)):
+            film = open_film(timeline, device=self._device, precision=self._precision, store=store)
+            still = Image.fromarray(film.rgb8(film.schedule.frame_at(self._at)))
+        still.thumbnail((self._side, self._side), Image.Resampling.LANCZOS)
+        return still
+
+    @property
+    def image(self) -> Image.Image:
+        """What is painted so far, each over its name."""
+        # Names need some room even below tiny pictures.
+        width = max([96, *(tile.width for tile in self._tiles)]) + GAP
+        height = max([1, *(tile.height for tile in self._tiles)]) + LABEL_HEIGHT + GAP
+        columns = max(1, round(math.sqrt(len(self._tiles) * height / width)))
+        rows = math.ceil(len(self._tiles) / columns)
+        image = Image.new("RGB", (columns * width + GAP, rows * height + GAP), "white")
+        pen = ImageDraw.Draw(image)
+        font = ImageFont.load_default(LABEL_SIZE)
+        for place, (tile, timeline) in enumerate(zip(self._tiles, self._timelines, strict=False)):
+            row, column = divmod(place, columns)
+            left, top = GAP + column * width, GAP + row * height
+            image.paste(tile, (left, top))
+            label = _fitting(str(timeline.variant or timeline.name), font, width - GAP)
+            pen.text((left, top + height - LABEL_HEIGHT - GAP + 1), label, fill="black", font=font)
+        return image
 
 
 class NetworkGrid:

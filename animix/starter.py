@@ -21,6 +21,7 @@ from animix.networks.blend import check_blendable
 from animix.networks.network import Network
 from animix.networks.related import correlation, is_related
 from animix.timeline.reader import read_timeline
+from animix.timeline.variables import escaped
 from animix.timeline.vocabulary import RESERVED
 from animix.whole_file import whole_file
 
@@ -195,13 +196,18 @@ def _paths(run: Run, folder: Path) -> str:
     """A run as a timeline names it: a file, a glob if that finds just these, or a list."""
     files = [path_from(folder, file) for file in run.files]
     if len(files) == 1:
-        return json.dumps(files[0], ensure_ascii=False)
+        return _quoted(files[0])
     glob = re.sub(r"\d+(?=\D*$)", "*", Path(files[0]).stem) + Path(files[0]).suffix
     pattern = str(Path(files[0]).parent / glob)
     found = [file.resolve() for file in find_run(pattern, folder)]
     if found == [file.resolve() for file in run.files]:
-        return json.dumps(pattern, ensure_ascii=False)
-    return "[" + ", ".join(json.dumps(file, ensure_ascii=False) for file in files) + "]"
+        return _quoted(pattern)
+    return "[" + ", ".join(map(_quoted, files)) + "]"
+
+
+def _quoted(path: str) -> str:
+    """A path that a timeline reads as it is, whatever stands in it."""
+    return json.dumps(escaped(path), ensure_ascii=False)
 
 
 def _free_name(stem: str, taken: Collection[str]) -> str:

@@ -87,7 +87,7 @@ def test_options(option, attribute, expected):
         ("{file: x, loudness: loud}", 28, '"loud" is no loudness', "-14"),
         ("{file: x, loudness: 14}", 28, "a loudness of 14 LUFS: expected -50 to -5", "-14"),
         ("{file: x, loop: auto}", 24, 'unknown loop "auto"', "true or false"),
-        ("$song", 8, "variables", ""),
+        ("$song", 8, "there is no $song", ""),
     ],
 )
 def test_mistakes_stand_at_their_place(text, column, message, hint):

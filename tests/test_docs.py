@@ -12,7 +12,7 @@ from animix import demo
 from animix.cli.commands import app
 from animix.film import open_film
 from animix.timeline.eases import EASES
-from animix.timeline.reader import load_timeline, read_timeline
+from animix.timeline.reader import read_timeline
 from tools import eases_page
 from tools.commands_page import PAGE, commands_page
 
@@ -34,7 +34,7 @@ def test_every_command_is_in_the_readme(command):
 @pytest.mark.parametrize("path", TIMELINES, ids=lambda path: path.name)
 def test_every_example_is_in_the_readme_and_renders(path):
     assert str(path.relative_to(ROOT)) in README
-    film = open_film(load_timeline(path), device="cpu")
+    film = open_film(animix.variants(path)[0], device="cpu")
     frames = film.schedule.num_frames
     pictures = [film.rgb8(index) for index in (0, frames // 2, frames - 1)]
     assert len({picture.tobytes() for picture in pictures}) == 3
@@ -63,8 +63,12 @@ def examples_of_the_language():
 
 
 @pytest.mark.parametrize("text", list(examples_of_the_language()))
-def test_every_example_of_the_language_is_read(text):
-    read_timeline(text if "blend:" in text else text + "blend: [faces]\n", "document.yaml")
+def test_every_example_of_the_language_is_read(text, tmp_path):
+    (tmp_path / "porcelain.yaml").write_text(f"{START}audio: a.mp3\nframe: {{zoom: 2}}\n")
+    text = text if "blend:" in text else text + "blend: [faces]\n"
+    (tmp_path / "document.yaml").write_text(text)
+    timelines = animix.variants(tmp_path / "document.yaml")
+    assert (len(timelines) > 1) == ("variants:" in text)
 
 
 def test_all_eases_are_drawn():

@@ -52,7 +52,7 @@ def test_the_tracks_under_blend_are_those_of_the_second_network():
         (TWO + "blend: []", 3, "blend has no layers", ""),
         (TWO + "blend:", 3, "blend has no value", ""),
         (TWO + "blend: [faces, anmie]", 3, 'unknown network "anmie"', 'mean "anime"?'),
-        (TWO + "blend: [faces, $top]", 3, "variables", ""),
+        (TWO + "blend: [faces, $top]", 3, "there is no $top", ""),
         (TWO + "blend: [faces" + ", anime" * 64 + "]", 3, "more than 64 layers", ""),
         (TWO + "blend: [faces, zzz]", 3, 'unknown network "zzz"', "faces, anime"),
         (TWO + "blend: [faces, [anime]]", 3, "a layer is a network's name, found a list", ""),

@@ -15,6 +15,7 @@ from animix.cli.commands import app
 from animix.errors import TimelineError
 from animix.timeline.reader import read_timeline
 from animix.timeline.schema import timeline_schema
+from animix.timeline.vocabulary import REUSE_KEYS
 
 ROOT = Path(__file__).parent.parent
 TIMELINES = [demo.TIMELINE, *sorted((ROOT / "timelines").glob("*.yaml"))]
@@ -73,6 +74,10 @@ MISTAKES = {
     "a network's name with a space": {"networks": {"my faces": "a.pkl"}},
     "a sound without a file": {"audio": {"start": "1s"}},
     "a pan of one number": {"frame": {"pan": 0.5}},
+    "a variable's name with a space": {"vars": {"my face": 3}},
+    "vars that are a list": {"vars": [3]},
+    "variants that are one value": {"variants": 3},
+    "a base that is a list": {"extends": ["base.yaml"]},
 }
 
 
@@ -90,6 +95,32 @@ def test_the_command_writes_it(tmp_path):
     assert told.exit_code == 0 and "yaml-language-server" in told.output
     assert json.loads(target.read_text(encoding="utf-8")) == timeline_schema()
     assert json.loads(CliRunner().invoke(app, ["schema"]).output) == timeline_schema()
+
+
+def paths_of(schema):
+    """The keys that lead to each value that a schema describes."""
+    for key, value in schema.get("properties", {}).items():
+        yield (key,)
+        yield from ((key, *rest) for rest in paths_of(value))
+    for one in schema.get("anyOf", ()):
+        yield from paths_of(one)
+
+
+@pytest.mark.parametrize("value", ["$it", "over ${it} ease-in", None])
+def test_any_value_may_be_a_variable_or_null(value):
+    paths = {path for path in paths_of(timeline_schema()) if path[0] not in REUSE_KEYS}
+    assert {("size",), ("frame", "fit"), ("blend", "take"), ("output", "crf")} <= paths
+    for path in paths:
+        document = value
+        for key in reversed(path):
+            document = {key: document}
+        if path[0] == "audio" and len(path) == 2:
+            document["audio"] = {"file": "a.wav", **document["audio"]}
+        assert errors({**SMALL, **document}) == [], path
+
+
+def test_what_a_base_says_is_not_missed():
+    assert errors({"extends": "base.yaml", "audio": None}) == []
 
 
 @pytest.mark.parametrize("missing", ["networks", "duration"])

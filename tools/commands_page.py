@@ -20,8 +20,8 @@ was asked for could not be told, 2 bad input, 130 interrupted, 143 and 129 ended
 SIGHUP. A batch ends with the highest of its items' codes; warnings are 0. Options and arguments
 that a command does not know are told in words, with `--json` as well.
 
-`render` with several timelines is a batch. Each of its `--json` lines has the `timeline` that it is
-about, and the last one, `batch`, lists all `films`: `result` is `rendered`, `up to date`, `failed`,
+`render` with several timelines, or variants of one, is a batch. Each of its `--json` lines has the
+`timeline` that it is about, its variant behind it (`reel.yaml seed=7`), and the last one, `batch`, lists all `films`: `result` is `rendered`, `up to date`, `failed`,
 `interrupted` or `not begun`. After Ctrl-C the table is told all the same, and the same command goes
 on.
 """

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from animix.video.metadata import Metadata
+
+Item = TypeVar("Item")
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -45,6 +47,10 @@ Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Replace a value: --set blend.swap=64"),
 ]
+Only = Annotated[
+    list[str] | None,
+    typer.Option("--only", metavar="KEY=VALUE", help="Choose of variants: --only seed=7,8"),
+]
 NoRecipe = Annotated[
     bool, typer.Option("--no-recipe", help="Leave out of the file how it was made.")
 ]
@@ -53,8 +59,8 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Report errors only."
 
 
 def each(
-    items: Sequence[Path],
-    work: Callable[[Path], None],
+    items: Sequence[Item],
+    work: Callable[[Item], None],
     report: Report,
     *,
     only_told: bool = False,
@@ -83,6 +89,17 @@ def each(
         code = max(code, 1)
     if code:
         raise typer.Exit(code)
+
+
+@contextlib.contextmanager
+def interruptible(report: Report) -> Iterator[None]:
+    """Import torch for a block, and let Ctrl-C end the command in it."""
+    try:
+        import_torch()
+        yield
+    except KeyboardInterrupt:
+        report.interrupted()
+        raise typer.Exit(130) from None
 
 
 def import_torch() -> None:

@@ -24,6 +24,7 @@ from animix.tables import count, short_path, shown, size_text, table
 if TYPE_CHECKING:
     from animix.batch import Advanced, Begun, Commission, Ended, Event, Place
     from animix.checkpoints.store import Store
+    from animix.cli.wanted import Wanted
     from animix.rendering import Job
 
 # Whatever needs torch is imported inside the functions, so that `animix --help` answers at once.
@@ -37,6 +38,7 @@ class Outcome:
     """What is known so far of one of the films, or of a timeline that has none yet."""
 
     timeline: str
+    """Its file, and which of its variants."""
     result: str = "not begun"
     file: str = ""
     seconds: float | None = None
@@ -60,8 +62,8 @@ class Outcome:
 
 
 def render_batch(
-    files: Sequence[Path],
-    read_one: Callable[[Path], Commission],
+    items: Sequence[Wanted],
+    read_one: Callable[[Wanted], Commission],
     open_one: Callable[[Commission, Place, Store], Sequence[Job]],
     report: Report,
     *,
@@ -75,19 +77,18 @@ def render_batch(
     with_profile: bool = False,
 ) -> None:
     """Render several timelines, tell what has become of them, and exit with the highest code."""
-    files = list(dict.fromkeys(files))
-    telling = Telling(files, report, with_profile=with_profile)
+    telling = Telling(items, report, with_profile=with_profile)
     is_interrupted = False
     try:
         import_torch()
         from animix.batch import make_films, places_for
         from animix.checkpoints.store import Store
 
-        places = places_for(len(files), jobs=jobs, device=device, gpus=gpus)
+        places = places_for(len(items), jobs=jobs, device=device, gpus=gpus)
         if with_profile and len(places) > 1:
             raise OptionError("--profile measures one film at a time: add --jobs 1")
         store = Store()
-        commissions = _read(files, read_one)
+        commissions = _read(items, read_one)
         telling.expect(commissions)
         films = make_films(
             commissions,
@@ -103,7 +104,7 @@ def render_batch(
             if len(places) == 1:
                 telling.one_by_one(films)
             else:
-                title = count(len(files), "timeline")
+                title = count(len(items), "timeline")
                 deque(report.follow_several(title, telling.side_by_side(films)), maxlen=0)
     except OptionError as error:  # of the options, whatever the timelines
         report.error("", error)
@@ -118,23 +119,23 @@ def render_batch(
 
 
 def _read(
-    files: Sequence[Path], read_one: Callable[[Path], Commission]
+    items: Sequence[Wanted], read_one: Callable[[Wanted], Commission]
 ) -> list[Commission | AnimixError]:
-    """What is to be made of each file, or why nothing can be."""
+    """What is to be made of each, or why nothing can be."""
     commissions: list[Commission | AnimixError] = []
-    targets: dict[str, Path] = {}
-    for file in files:
+    targets: dict[str, Wanted] = {}
+    for item in items:
         try:
-            commission = read_one(file)
+            commission = read_one(item)
             for target in commission.targets:
                 if (first := targets.get(os.path.realpath(target))) is not None:
                     raise OptionError(f"would replace {target}, which {first} is rendered to")
-            targets |= dict.fromkeys(map(os.path.realpath, commission.targets), file)
+            targets |= dict.fromkeys(map(os.path.realpath, commission.targets), item)
             commissions.append(commission)
         except AnimixError as error:
             commissions.append(error)
         except OSError as error:  # of a path that nobody looked at before
-            commissions.append(unusable(error, str(file)))
+            commissions.append(unusable(error, str(item.file)))
     return commissions
 
 
@@ -142,9 +143,9 @@ class Telling:
     """Tells of films as they begin and end, and keeps what has become of each for the table."""
 
     def __init__(
-        self, files: Sequence[Path], report: Report, *, with_profile: bool = False
+        self, items: Sequence[Wanted], report: Report, *, with_profile: bool = False
     ) -> None:
-        self._timelines = [str(file) for file in files]
+        self._timelines = [str(item) for item in items]
         self._outcomes = [[Outcome(timeline)] for timeline in self._timelines]
         self._report = report
         self._with_profile = with_profile

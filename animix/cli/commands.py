@@ -23,12 +23,14 @@ from animix.cli.app import (
     Gpus,
     Memory,
     NoRecipe,
+    Only,
     Output,
     Precision,
     Quiet,
     Settings,
     app,
     each,
+    interruptible,
     keep_inputs,
     save_png,
 )
@@ -50,7 +52,8 @@ from animix.cli.network_commands import NETWORK_COMMANDS
 from animix.cli.preset_commands import presets
 from animix.cli.report import choose_report
 from animix.cli.schema_command import schema
-from animix.errors import OptionError
+from animix.cli.sheet_command import sheet
+from animix.errors import AnimixError, OptionError
 from animix.tables import count
 from animix.timeline.timeline import LARGEST_SEED
 from animix.whole_file import whole_file
@@ -90,6 +93,7 @@ def render(
     section: Annotated[
         str | None, typer.Option(metavar="NAME", help="A section of the timelines.")
     ] = None,
+    only: Only = None,
     output: Output = None,
     device: Device = None,
     gpus: Gpus = None,
@@ -117,29 +121,32 @@ def render(
     """Render timelines to films, mp4 files unless they say otherwise, by default into renders/.
 
     A draft or a part gets a file name of its own. What was interrupted goes on with the
-    same command. With several files or outputs --output names a folder. With several files a bad
-    one doesn't stop the others, films that are there and would not change are left as they are, and
-    a table ends it.
+    same command. With several files, variants or outputs --output names a folder. With several
+    files or variants a bad one doesn't stop the others, films that are there and would not change
+    are left as they are, and a table ends it.
     """
     report = choose_report(as_json=as_json, quiet=quiet)
-    is_batch = len(files) > 1
+    with interruptible(report):
+        from animix.cli.wanted import Wanted, wanted
 
-    def read_one(file: Path) -> Commission:
+        items = wanted(files, settings, only)
+    is_batch = len(items) > 1
+
+    def read_one(item: Wanted) -> Commission:
         from animix.batch import Commission, expected_frames
         from animix.delivery import check_places, film_path
-        from animix.timeline.reader import load_timeline
 
-        timeline = load_timeline(file, parse_settings(settings))
+        timeline = item.opened()
         check_places(timeline)
         planned = [film_path(timeline, draft=draft, output=each) for each in timeline.outputs]
         targets = film_targets(output, planned, batch=is_batch)
-        wanted = None if frames is None else parse_range(frames, timeline.num_frames)
+        part = None if frames is None else parse_range(frames, timeline.num_frames)
         if frames is not None and section is not None:
             raise OptionError("--frames and --section both name a part: give one of them")
         if section is not None:
             fps = timeline.output.fps or timeline.fps
-            wanted = parse_section(section, timeline.clock).frames(timeline.clip(True), fps)
-        return Commission(timeline, tuple(targets), expected_frames(timeline, wanted))
+            part = parse_section(section, timeline.clock).frames(timeline.clip(True), fps)
+        return Commission(timeline, tuple(targets), expected_frames(timeline, part))
 
     def open_one(commission: Commission, place: Place, store: Store | None = None) -> list[Job]:
         from animix.film import open_films
@@ -166,13 +173,13 @@ def render(
             keep_inputs(target, films[0].files)
         return [replace(job, target=each) for job, each in zip(jobs, targets, strict=True)]
 
-    def render_one(file: Path) -> None:
+    def render_one(item: Wanted) -> None:
         from animix.batch import Place
         from animix.delivery import notes_of
         from animix.rendering import encode_all
 
         started = time.monotonic()
-        films = open_one(read_one(file), Place(device, gpus))
+        films = open_one(read_one(item), Place(device, gpus))
         opening = time.monotonic() - started
         for note in notes_of([job.film for job in films]):
             report.note(note)
@@ -190,7 +197,7 @@ def render(
             if begun.done_before:
                 total = count(begun.total, "frame")
                 report.note(f"{begun.done_before} of {total} were rendered before")
-            last = deque(report.follow(file.name, chain([begun], steps)), maxlen=1)[0]
+            last = deque(report.follow(item.file.name, chain([begun], steps)), maxlen=1)[0]
         for job in films:
             tell_film(report, job, last, alone=len(films) == 1)
         if with_profile:
@@ -198,7 +205,7 @@ def render(
 
     if is_batch:
         render_batch(
-            files,
+            items,
             read_one,
             open_one,
             report,
@@ -212,7 +219,7 @@ def render(
             with_profile=with_profile,
         )
     else:
-        each(files, render_one, report)
+        each(items, render_one, report)
 
 
 @app.command()
@@ -221,6 +228,7 @@ def still(
     at: Annotated[
         str, typer.Option("--at", metavar="TIME", help="2s, 45f, 'bar 5', 50%, 'end - 1s', …")
     ],
+    only: Only = None,
     output: Output = None,
     device: Device = None,
     memory: Memory = None,
@@ -242,7 +250,7 @@ def still(
         from animix.timeline.reader import load_timeline
 
         target = with_suffix(output, ".png") if output else None
-        timeline = load_timeline(file, parse_settings(settings))
+        timeline = load_timeline(file, parse_settings(settings), only or ())
         film = open_film(
             timeline,
             device=device,
@@ -250,7 +258,7 @@ def still(
             memory_bytes=parse_memory(memory) if memory else None,
         )
         index = film.schedule.frame_at(at)
-        target = target or RENDERS / f"{file.stem}-frame-{index}.png"
+        target = target or RENDERS / f"{timeline.name}-frame-{index}.png"
         metadata = None if no_recipe else still_metadata(film, index)
         save_png(Image.fromarray(film.rgb8(index)), target, metadata)
         report.result(
@@ -268,6 +276,7 @@ def check(
     csv: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the schedule, a row a frame.")
     ] = None,
+    only: Only = None,
     settings: Settings = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -275,22 +284,49 @@ def check(
     """Find every mistake in timelines, then tell what they will render."""
     report = choose_report(as_json=as_json, quiet=quiet)
 
-    def check_one(file: Path) -> None:
-        from animix.delivery import check_outputs, check_places, notes_of
+    with interruptible(report):
+        from animix.checkpoints.store import Store
+        from animix.cli.wanted import SameMistakes, Wanted, wanted
+
+        items = wanted(files, settings, only)
+    store = Store() if len(items) > 1 else None
+    told: set[str] = set()
+
+    def is_new(file: Path, text: str) -> bool:
+        """Whether a text has not been told of this file before; its variants have much alike."""
+        before = len(told)
+        told.add(f"{file} {text}")
+        return len(told) > before
+
+    def check_one(item: Wanted) -> None:
+        from animix.delivery import check_outputs, check_places, film_path, notes_of
         from animix.film import open_films
         from animix.schedule import write_csv
         from animix.summary import summarize
-        from animix.timeline.reader import load_timeline
 
-        if csv and len(files) > 1:
-            raise OptionError("--csv writes one schedule: give one timeline")
-        timeline = load_timeline(file, parse_settings(settings))
-        check_places(timeline)
-        films = open_films(timeline, device="cpu")
-        check_outputs(films)
+        if csv and len(items) > 1:
+            raise OptionError(
+                "--csv writes one schedule: give one timeline, of variants with --only"
+            )
+        if isinstance(item.timeline, SameMistakes):
+            return
+        try:
+            timeline = item.opened()
+            check_places(timeline)
+            films = open_films(timeline, device="cpu", store=store)
+            check_outputs(films)
+        except AnimixError as error:
+            if is_new(item.file, str(error)):
+                raise
+            return
         summary, warnings = summarize(*films)
-        report.result("\n".join(summary.lines()), **summary.as_dict())
-        for note in (*notes_of(films), *warnings):
+        lines = summary.lines() if is_new(item.file, "") else []
+        facts = summary.as_dict()
+        if timeline.variant:
+            lines.append(f"  {item.variant}: {film_path(timeline)}")
+            facts["variant"] = item.variant
+        report.result("\n".join(lines), **facts)
+        for note in filter(lambda text: is_new(item.file, text), (*notes_of(films), *warnings)):
             report.note(note)
         if csv:
             keep_inputs(csv, films[0].files)
@@ -299,7 +335,7 @@ def check(
             rows = films[0].schedule.num_frames
             report.result(f"{csv}  {count(rows, 'row')}", file=str(csv), rows=rows)
 
-    each(files, check_one, report)
+    each(items, check_one, report)
 
 
 @app.command()
@@ -324,6 +360,7 @@ def seeds(
     output: Output = None,
     device: Device = None,
     precision: Precision = None,
+    only: Only = None,
     settings: Settings = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -338,7 +375,9 @@ def seeds(
         target = with_suffix(output, ".png") if output else RENDERS / f"{file.stem}-seeds.png"
         chosen = parse_seeds(numbers)
         overrides = parse_settings(settings)
-        painter = seed_painter(file, at=at, overrides=overrides, device=device, precision=precision)
+        painter = seed_painter(
+            file, at=at, overrides=overrides, only=only or (), device=device, precision=precision
+        )
         if like is not None:
             chosen = by_closeness(painter, chosen, like)
         sheet = SeedSheet(painter, chosen)
@@ -420,6 +459,7 @@ def render_demo(
     )
 
 
+app.command()(sheet)
 app.command()(presets)
 app.command()(beats)
 app.command()(schema)

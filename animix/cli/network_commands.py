@@ -13,6 +13,7 @@ from animix.checkpoints.runs import find_run
 from animix.cli.app import (
     AsJson,
     Device,
+    Only,
     Quiet,
     Settings,
     check_writable,
@@ -202,6 +203,7 @@ def blend(
     device: Annotated[
         str | None, typer.Option(help="For --grid: cuda, cuda:N, mps or cpu; else the best.")
     ] = None,
+    only: Only = None,
     settings: Settings = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -235,7 +237,7 @@ def blend(
         if grid:
             with_suffix(grid, ".png", "--grid")
         chosen, painted_on = parse_seeds(seeds or GRID_SEEDS), choose_device(device)
-        blended = open_blend(files, laid, rule, ruling, at, settings)
+        blended = open_blend(files, laid, rule, ruling, at, settings, only)
         for target in filter(None, (output, grid)):
             keep_inputs(target, [*blended.files, *([like] if like else [])], "command")
             check_writable(target)
@@ -265,6 +267,7 @@ def open_blend(
     ruling: dict[str, str],
     at: str | None,
     settings: list[str] | None,
+    only: list[str] | None = None,
 ) -> Blended:
     """The blend that the options ask for; OptionError where they contradict each other."""
     from animix.recipe import blend_by_pinkney, blend_files, blend_moment, read_laid
@@ -277,9 +280,9 @@ def open_blend(
             raise OptionError(f"a timeline says itself what is mixed and how: leave out {found}")
         if at is None:
             raise OptionError(f"when? give --at, such as {files[0]} --at 50%")
-        return blend_moment(files[0], at, parse_settings(settings))
-    if at is not None or settings:
-        name = "--at" if at is not None else "--set"
+        return blend_moment(files[0], at, parse_settings(settings), only or ())
+    if at is not None or settings or only:
+        name = "--at" if at is not None else "--set" if settings else "--only"
         raise OptionError(f"{name} is for timelines, but {files[0]} is read as a network")
     if globs := [file for file in files if set("*?[") & set(file.name) and not file.exists()]:
         raise OptionError(f"{globs[0]}: there is no such file; a blend takes networks by name")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Literal
@@ -72,9 +72,16 @@ def renamed(text: str, names: Mapping[str, str]) -> str:
     """
     if (match := _FILE.fullmatch(text.strip())) and match[1] in names:
         return " ".join(filter(None, (names[match[1]], match[2])))
-    if "->" not in text:
-        return text
-    return " -> ".join(renamed(part.strip(), names) for part in text.split("->", 1))
+    return with_latent_file(text, lambda name: names.get(name, name))
+
+
+def with_latent_file(text: str, change: Callable[[str], str]) -> str:
+    """As ``renamed``, with a change for the name of every file."""
+    if "->" in text:
+        return " -> ".join(with_latent_file(part.strip(), change) for part in text.split("->", 1))
+    if match := _FILE.fullmatch(text.strip()):
+        return " ".join(filter(None, (change(match[1]), match[2])))
+    return text
 
 
 def _parse_stop(text: str, repeated: bool) -> tuple[tuple[int | str, ...], Ease | None]:

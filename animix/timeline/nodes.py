@@ -19,6 +19,8 @@ class TextNode:
     """Written without quotes."""
     comment: str = ""
     """The comment that stands where a text was expected."""
+    is_filled: bool = False
+    """Whether variables stood in it, whose values it has now."""
 
     @property
     def is_empty(self) -> bool:
@@ -33,7 +35,7 @@ class TextNode:
             return mark
         rest = max(1, len(self.text) - offset)
         width = rest if width is None else min(width, rest)
-        return Mark(mark.file, mark.line, column + offset, width, mark.text)
+        return replace(mark, column=column + offset, width=width)
 
 
 @dataclass(frozen=True)
@@ -63,12 +65,17 @@ class Broken:
 
 def with_texts(node: Node, change: Callable[[str], str]) -> Node:
     """A node with its values changed, however deep they stand; keys stay."""
+    return with_text_nodes(node, lambda text: replace(text, text=change(text.text)))
+
+
+def with_text_nodes(node: Node, change: Callable[[TextNode], TextNode]) -> Node:
+    """As ``with_texts``, for who wants to know where a text stands."""
     if isinstance(node, TextNode):
-        return replace(node, text=change(node.text))
+        return change(node)
     if isinstance(node, ListNode):
-        return replace(node, items=tuple(with_texts(item, change) for item in node.items))
+        return replace(node, items=tuple(with_text_nodes(item, change) for item in node.items))
     if isinstance(node, MapNode):
-        entries = ((key, with_texts(value, change)) for key, value in node.entries)
+        entries = ((key, with_text_nodes(value, change)) for key, value in node.entries)
         return replace(node, entries=tuple(entries))
     return node
 

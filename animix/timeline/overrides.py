@@ -13,7 +13,7 @@ from animix.timeline.nodes import Broken, ListNode, MapNode, Node, TextNode
 DEEPEST = 20
 
 
-class _Lost(Exception):
+class Lost(Exception):
     """There is no such place in the document; the message says why."""
 
 
@@ -41,40 +41,43 @@ def override(root: Node, overrides: Mapping[str, str]) -> tuple[Node, list[Mista
             mistakes.append(Mistake(mark, f"{quoted(path)} is no path to a value", hint))
             continue
         try:
-            root = _put(root, steps, value, mark)
-        except _Lost as lost:
+            root = put(root, steps, value, mark)
+        except Lost as lost:
             mistakes.append(Mistake(mark, str(lost)))
     return root, mistakes
 
 
-def _put(node: Node, steps: list[str], value: Node, mark: Mark) -> Node:
-    """The node with a value put in at the end of the steps."""
+def put(node: Node, steps: list[str], value: Node, mark: Mark) -> Node:
+    """The node with a value put in at the end of the steps; Lost where that can't be.
+
+    ``mark`` is where keys stand that are made.
+    """
     if not steps:
         return value
     step, *rest = steps
     if isinstance(node, Broken):
         return node
     if isinstance(node, TextNode):
-        raise _Lost(f"{quoted(node.text)} has no {quoted(step)} to set in it")
+        raise Lost(f"{quoted(node.text)} has no {quoted(step)} to set in it")
     if isinstance(node, ListNode):
         index = _index(node, step)
         items = list(node.items)
         layer = items[index]
         if step.isdecimal():
-            items[index] = _put(layer, rest, value, mark)
+            items[index] = put(layer, rest, value, mark)
         elif isinstance(layer, TextNode) and rest:  # "- anime" becomes "- anime: {…}"
-            inner = _put(MapNode((), mark), rest, value, mark)
+            inner = put(MapNode((), mark), rest, value, mark)
             items[index] = MapNode(((layer, inner),), layer.mark)
         else:
-            items[index] = _put(layer, steps, value, mark) if rest else value
+            items[index] = put(layer, steps, value, mark) if rest else value
         return replace(node, items=tuple(items))
     entries = list(node.entries)
     for place, (key, inner) in enumerate(entries):
         if key.text == step:
-            entries[place] = key, _put(inner, rest, value, mark)
+            entries[place] = key, put(inner, rest, value, mark)
             return replace(node, entries=tuple(entries))
     key = TextNode(step, mark)
-    entries.append((key, _put(MapNode((), mark), rest, value, mark)))
+    entries.append((key, put(MapNode((), mark), rest, value, mark)))
     return replace(node, entries=tuple(entries))
 
 
@@ -83,11 +86,11 @@ def _index(node: ListNode, step: str) -> int:
     if step.isdecimal() and len(step) < 10:
         if int(step) < len(node.items):
             return int(step)
-        raise _Lost(f"the list has {len(node.items)} items, counted from 0: there is no {step}")
+        raise Lost(f"the list has {len(node.items)} items, counted from 0: there is no {step}")
     for index, item in enumerate(node.items):
         keys = [item] if isinstance(item, TextNode) else []
         if isinstance(item, MapNode):
             keys = [key for key, _ in item.entries]
         if any(key.text == step for key in keys):
             return index
-    raise _Lost(f"the list has no {quoted(step)}: give a layer's name, or an index from 0")
+    raise Lost(f"the list has no {quoted(step)}: give a layer's name, or an index from 0")

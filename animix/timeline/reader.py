@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Literal
@@ -15,7 +15,6 @@ from animix.errors import Mark, Mistake, TimelineError
 from animix.timeline.audio import read_audio
 from animix.timeline.bands import read_bands
 from animix.timeline.clock import Clock
-from animix.timeline.document import MOST_CHARACTERS, parse_document
 from animix.timeline.framing import FITS, Fit
 from animix.timeline.instants import LARGEST_NUMBER, common_rate
 from animix.timeline.latent_path import read_latents
@@ -32,12 +31,14 @@ from animix.timeline.output import (
     read_outputs,
     read_size,
 )
-from animix.timeline.overrides import override
 from animix.timeline.reading import Reading, TooManyMistakes
 from animix.timeline.seams import certain_mistakes, tracks
+from animix.timeline.source import source_text
+from animix.timeline.template import Template, read_template
 from animix.timeline.timeline import BlendLayer, Frame, NetworkRun, Noise, Timeline
 from animix.timeline.times import parse_length
 from animix.timeline.values import Quantity, read_track, read_tracks
+from animix.timeline.variants import Variant
 from animix.timeline.vocabulary import (
     ELSEWHERE,
     FRAME_KEYS,
@@ -45,6 +46,7 @@ from animix.timeline.vocabulary import (
     LATER_FRAME_KEYS,
     LATER_KEYS,
     NOISES,
+    REUSE_KEYS,
 )
 
 DEFAULT_TRUNCATION = 0.7
@@ -63,35 +65,65 @@ def is_timeline(path: Path) -> bool:
     return path.suffix.lower() in (".yaml", ".yml")
 
 
-def load_timeline(path: str | Path, overrides: Mapping[str, str] | None = None) -> Timeline:
+def load_timeline(
+    path: str | Path, overrides: Mapping[str, str] | None = None, only: Sequence[str] = ()
+) -> Timeline:
     """The timeline in a YAML file; ``overrides`` maps dotted keys to YAML texts, as ``--set`` does.
 
-    Raises TimelineError with every mistake in the file, each with its line and column.
+    Where the file has variants, ``only`` chooses one, as ``--only`` does: ``["seed=7"]``.
+
+    Raises TimelineError with every mistake in the file, each with its line and column, and where
+    there are several variants; OptionError where there is none of those wanted.
     """
-    path = Path(path)
+    return read_timeline(_text(Path(path)), path, overrides, only)
+
+
+def variants(
+    path: str | Path, overrides: Mapping[str, str] | None = None, only: Sequence[str] = ()
+) -> list[Timeline]:
+    """A timeline for each variant of a YAML file; one where it has no variants.
+
+    Raises TimelineError with every mistake in any of them, each told once.
+    """
+    found = list(load_each(path, overrides, only))
+    mistakes = [m for one in found if isinstance(one, Unread) for m in one.error.mistakes]
+    if mistakes:
+        raise TimelineError(dict.fromkeys(mistakes))
+    return [one for one in found if isinstance(one, Timeline)]
+
+
+@dataclass(frozen=True)
+class Unread:
+    """A variant that can't be read."""
+
+    variant: Variant | None
+    error: TimelineError
+
+
+def load_each(
+    path: str | Path, overrides: Mapping[str, str] | None = None, only: Sequence[str] = ()
+) -> Iterator[Timeline | Unread]:
+    """As ``variants``, one after the other, with what can't be read in its place."""
+    template = read_template(_text(Path(path)), Path(path), overrides or {})
+    for variant in template.chosen(only):
+        try:
+            yield _read(template, variant)
+        except TimelineError as error:
+            yield Unread(variant, error)
+
+
+def _text(path: Path) -> str:
     try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            kind = "a folder" if stat.S_ISDIR(status.st_mode) else "no regular file"
-            raise _unreadable(path, f"is {kind}, expected a timeline in YAML")
-        if status.st_size > MOST_CHARACTERS:
-            raise _unreadable(path, "is larger than a mebibyte, too large for a timeline")
-        text = path.read_bytes().decode("utf-8")
-    except FileNotFoundError as error:
-        raise _unreadable(path, "there is no such file") from error
-    except UnicodeDecodeError as error:
-        message = f"is no UTF-8 text (byte {error.start}): is it a timeline in YAML?"
-        raise _unreadable(path, message) from error
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise _unreadable(path, f"can't be read: {reason}") from error
-    return read_timeline(text, path, overrides)
+        return source_text(path)
+    except Misread as misread:
+        raise TimelineError([Mistake(Mark(str(path), 0, 0), misread.message)]) from misread
 
 
 def read_timeline(
     text: str,
     path: str | Path,
     overrides: Mapping[str, str] | None = None,
+    only: Sequence[str] = (),
     *,
     listen: bool = True,
 ) -> Timeline:
@@ -103,27 +135,33 @@ def read_timeline(
     >>> read_timeline(text, "reel.yaml").num_frames
     180
     """
-    path = Path(path)
-    root, mistakes = parse_document(text, str(path))
-    root, lost = override(root, overrides or {})
-    reading = Reading(mistakes=[*mistakes, *lost], listens=listen)
+    template = read_template(text, Path(path), overrides or {})
+    return _read(template, template.one(only), listens=listen)
+
+
+def _read(template: Template, variant: Variant | None, *, listens: bool = True) -> Timeline:
+    """The timeline that a template is for one of its variants."""
+    root, mistakes = template.filled(variant)
+    reading = Reading(
+        mistakes=[*template.mistakes, *mistakes], notes=list(template.notes), listens=listens
+    )
     try:
-        timeline = _timeline(reading, root, path)
+        timeline = _timeline(reading, root, template.path, variant)
     except TooManyMistakes:
         timeline = None
     if reading.mistakes or timeline is None:
         raise TimelineError(reading.mistakes)
-    return timeline
+    return replace(timeline, bases=tuple(template.bases.values()))
 
 
-def _timeline(reading: Reading, root: Node, path: Path) -> Timeline | None:
+def _timeline(reading: Reading, root: Node, path: Path, variant: Variant | None) -> Timeline | None:
     """The timeline that a document describes; without meaning where mistakes were noted."""
     if not isinstance(root, MapNode):
         if not isinstance(root, Broken):
             hint = "write networks: {faces: ffhq.pkl} and so on, one key a line"
             reading.note(root.mark, "a timeline is a map of keys", hint)
         return None
-    found = reading.options(root, "a timeline", KEYS, LATER_KEYS, ELSEWHERE)
+    found = reading.options(root, "a timeline", (*KEYS, *REUSE_KEYS), LATER_KEYS, ELSEWHERE)
     mark = Mark(str(path), 0, 0)
     own_fps = reading.read(found.get("fps"), "fps", "a number", parse_fps) or Fraction(30)
     reading.clock = Clock(own_fps)
@@ -152,7 +190,7 @@ def _timeline(reading: Reading, root: Node, path: Path) -> Timeline | None:
             reading.notes.append(f"{output.container} has no sound: audio is left out")
     timeline = Timeline(
         path=path,
-        title=path.stem if title is None else title,
+        title=title or "",
         size=size,
         fps=fps,
         duration_seconds=reading.duration or Fraction(1),
@@ -178,7 +216,9 @@ def _timeline(reading: Reading, root: Node, path: Path) -> Timeline | None:
         outputs=outputs,
         notes=tuple(reading.notes),
         document=root,
+        variant=variant,
     )
+    timeline = timeline if title is not None else replace(timeline, title=timeline.name)
     if timeline.audio is None and not reading.mistakes:
         _check_silent(reading, timeline)
     if reading.duration is not None:
@@ -212,11 +252,6 @@ def _check_whole(reading: Reading, timeline: Timeline, duration: Mark) -> None:
         reading.note(timeline.output.mark or duration, message, "render these outputs one by one")
     for mistake in certain_mistakes(timeline):
         reading.note(mistake.mark, mistake.message, mistake.hint)
-
-
-def _unreadable(path: Path, message: str) -> TimelineError:
-    """The error for a file of which no line can be read."""
-    return TimelineError([Mistake(Mark(str(path), 0, 0), message)])
 
 
 def _duration(reading: Reading, node: Node | None, fps: Fraction, root: Mark) -> Fraction | None:

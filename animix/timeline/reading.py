@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -16,8 +15,6 @@ from animix.timeline.nodes import Broken, ListNode, MapNode, Node, TextNode
 
 MOST_MISTAKES = 100
 """Then reading stops: nobody mends a hundred mistakes without reading again."""
-
-_VARIABLE = re.compile(r"\$\{|(?:^|\s)\$[A-Za-z_]")
 
 Value = TypeVar("Value")
 Word = TypeVar("Word", bound=str)
@@ -97,8 +94,6 @@ class Reading:
 
     def parse_value(self, node: TextNode, parser: Callable[[str], Value]) -> Value | None:
         """As ``parse``, for a text that may be an expression."""
-        if self._has_variable(node):
-            return None
         try:
             return parser(node.text)
         except Misread as misread:
@@ -121,13 +116,7 @@ class Reading:
     def words(self, node: Node | None, name: str, expected: str) -> str | None:
         """A text that may say anything, such as a title or the name of a file."""
         text = None if node is None else self.text(node, name, expected)
-        return None if text is None or self._has_variable(text) else text.text
-
-    def _has_variable(self, node: TextNode) -> bool:
-        found = _VARIABLE.search(node.text) is not None
-        if found:
-            self.not_yet(node.mark, 'variables ($name and "${name}")')
-        return found
+        return None if text is None else text.text
 
     def options(
         self,

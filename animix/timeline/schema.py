@@ -14,7 +14,7 @@ from animix.timeline.latent_path import LATENT_KEYS, PATHS, SPACES
 from animix.timeline.layers import LAYER_KEYS, QUANTITIES, TAKES
 from animix.timeline.output import OUTPUT_KEYS
 from animix.timeline.presets import presets
-from animix.timeline.vocabulary import FRAME_KEYS, KEYS, NOISES
+from animix.timeline.vocabulary import FRAME_KEYS, KEYS, NOISES, REUSE_KEYS
 
 Schema = dict[str, Any]
 
@@ -28,16 +28,43 @@ def timeline_schema() -> Schema:
     It knows keys, words, eases and the shapes of values, so that an editor can complete and explain
     them. What only the whole timeline shows is told by ``animix check``.
 
-    >>> timeline_schema()["required"]
-    ['networks', 'duration']
+    >>> timeline_schema()["else"]
+    {'required': ['networks', 'duration']}
     """
-    schema = _map(_described(_ROOT, KEYS), "A timeline of animix.")
+    schema = _with_variables(_map(_described(_ROOT, KEYS), "A timeline of animix."))
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "animix timeline",
         **schema,
-        "required": ["networks", "duration"],
+        "properties": {**schema["properties"], **_described(_REUSE, REUSE_KEYS)},
+        # What a base says needn't be said again.
+        "if": {"required": ["extends"]},
+        "else": {"required": ["networks", "duration"]},
     }
+
+
+def _with_variables(schema: Schema) -> Schema:
+    """A schema that takes ``$name`` for every value in it, and ``null``, which removes a base's."""
+    found = dict(schema)
+    if "properties" in found:
+        found["properties"] = {k: _or_variable(v) for k, v in found["properties"].items()}
+    for key in ("items", "additionalProperties"):
+        if isinstance(found.get(key), dict):
+            found[key] = _or_variable(found[key])
+    if "anyOf" in found:
+        found["anyOf"] = [_with_variables(each) for each in found["anyOf"]]
+    return found
+
+
+def _or_variable(schema: Schema) -> Schema:
+    """A schema, or a text with a variable in it; what editors show of it stays at the top."""
+    inner = _with_variables(schema)
+    told = {key: inner.pop(key) for key in ("description", "default", "examples") if key in inner}
+    several = inner.pop("anyOf") if set(inner) == {"anyOf"} else [inner]
+    return {**told, "anyOf": [*several, _VARIABLE]}
+
+
+_VARIABLE: Schema = {"type": ["string", "null"], "pattern": r"\$\{?[A-Za-z_]"}
 
 
 def _map(properties: Mapping[str, Schema], description: str = "") -> Schema:
@@ -156,7 +183,7 @@ _ROOT: Mapping[str, Schema] = {
         "description": "Names for checkpoints: a file, a list of snapshots, or a glob.",
         "type": "object",
         "minProperties": 1,
-        "propertyNames": {"pattern": r"^[A-Za-z][A-Za-z0-9_]*$"},
+        "propertyNames": {"pattern": r"^[A-Za-z][A-Za-z0-9_]*$|\$"},
         "additionalProperties": {
             "anyOf": [
                 {"type": "string"},
@@ -230,5 +257,26 @@ _ROOT: Mapping[str, Schema] = {
     "output": {
         "description": "What is written: a preset, a file, a map, or several of them.",
         "anyOf": [_ONE_OUTPUT, {"type": "array", "items": _ONE_OUTPUT, "minItems": 1}],
+    },
+}
+
+_NAMES: Schema = {"pattern": r"^[A-Za-z_][A-Za-z0-9_]*$"}
+_REUSE: Mapping[str, Schema] = {
+    "extends": {
+        "description": "A timeline that says what this one doesn't; null removes what it says.",
+        "type": "string",
+    },
+    "vars": {
+        "description": 'Values by name: $name, and in a text "${name}", stand for them.',
+        "type": ["object", "null"],
+        "propertyNames": _NAMES,
+    },
+    "variants": {
+        "description": "Many clips of one timeline: values of $name or of a dotted key.",
+        "anyOf": [
+            {"type": "object", "minProperties": 1},
+            {"type": "array", "items": {"type": "object", "minProperties": 1}, "minItems": 1},
+            _VARIABLE,
+        ],
     },
 }

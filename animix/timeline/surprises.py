@@ -13,6 +13,7 @@ from animix.timeline.nodes import Broken, Node, TextNode
 
 _NO_SPACE = re.compile(r"\s*(?:- )?([A-Za-z0-9_.%-]+):(\S.*)")
 _HASH = re.compile(r"(?:^|[\s,\[{])(#\w+)")
+_BRACES = re.compile(r"\$\{\s*(\w+)\s*\}")
 _COLON = re.compile(r"\s*:")
 _FOUND = re.compile(r", but (?:got|found) .*|found unexpected end of stream")
 
@@ -58,6 +59,9 @@ def cleaned(
         for line in lines[opening[0] : at[0] + 1]:
             if swallowed := _HASH.search(line):
                 hint = f"{swallowed[1]} starts a comment; write {quoted(swallowed[1])}"
+                break
+            if braces := _BRACES.search(line):
+                hint = f'write ${braces[1]}, or put all of it in quotes: "…${{{braces[1]}}}…"'
                 break
         return opening, f"what is opened here with {bracket} is not closed with {closing}", hint
     if "block" in context:

@@ -14,6 +14,7 @@ from animix.timeline.framing import Fit
 from animix.timeline.keyframes import Clip, Ease, Track
 from animix.timeline.nodes import MapNode
 from animix.timeline.output import Output
+from animix.timeline.variants import Variant
 
 
 @dataclass(frozen=True)
@@ -149,9 +150,19 @@ class Timeline:
     outputs: tuple[Output, ...]
     """What is written, at least one film; a size, fps and fit of its own rule over these."""
     document: MapNode = field(repr=False, compare=False)
-    """All of this as it is written, with what the command line put into it."""
+    """All of this as it is written, with what its base, its variables, its variant and the command
+    line put into it."""
     notes: tuple[str, ...] = field(default=())
     """What was decided while reading and the user should know, such as a rounded size."""
+    variant: Variant | None = None
+    """Which of its file's variants it is; None: there is but one."""
+    bases: tuple[Path, ...] = ()
+    """The timelines that it extends, its own base first."""
+
+    @property
+    def name(self) -> str:
+        """What its films and stills are called, unless it says: ``reel``, ``reel-seed-7``."""
+        return self.path.stem + (f"-{self.variant.name}" if self.variant else "")
 
     @property
     def output(self) -> Output:

@@ -18,9 +18,9 @@ KEYS = (
     *("latents", "truncation", "label", "noise", "frame", "audio", "markers", "sections"),
     "output",
 )
-LATER_KEYS = (
-    *("vars", "extends", "variants", "show", "grid", "overlay", "shutter", "pace", "where"),
-)
+REUSE_KEYS = ("extends", "vars", "variants")
+"""Keys of a file that its timeline doesn't have: what they say is put in before it is read."""
+LATER_KEYS = ("show", "grid", "overlay", "shutter", "pace", "where")
 ELSEWHERE = {
     "bpm": "it stands under audio: write audio: {bpm: 128}",
     "first-beat": "it stands under audio: write audio: {bpm: 128, first-beat: 250ms}",
@@ -34,7 +34,7 @@ LATER_EDIT_KEYS = ("direction", "amount", "sefa")
 
 RESERVED = frozenset(
     (
-        *(*KEYS, *LATER_KEYS, *FRAME_KEYS, *LATER_FRAME_KEYS, *OUTPUT_KEYS),
+        *(*KEYS, *REUSE_KEYS, *LATER_KEYS, *FRAME_KEYS, *LATER_FRAME_KEYS, *OUTPUT_KEYS),
         *(*LATENT_KEYS, *LATER_LATENT_KEYS, *LATER_EDIT_KEYS, *SPACES, *PATHS),
         *(*LAYER_KEYS, *TAKES, *NOISES, *FITS, *AUDIO_KEYS),
         *(*EASES, *PLACES, *UNITS, *MUSICAL, *NAMES),
