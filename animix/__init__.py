@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from animix.checkpoints.load import load_network
     from animix.checkpoints.save import save_network
     from animix.networks.blend import blend
+    from animix.networks.sefa import sefa
     from animix.rendering import render
     from animix.timeline.reader import load_timeline, variants
 
@@ -28,6 +29,7 @@ __all__ = [
     "load_timeline",
     "render",
     "save_network",
+    "sefa",
     "variants",
 ]
 
@@ -37,6 +39,7 @@ _HOMES = {
     "load_timeline": "animix.timeline.reader",
     "render": "animix.rendering",
     "save_network": "animix.checkpoints.save",
+    "sefa": "animix.networks.sefa",
     "variants": "animix.timeline.reader",
 }
 

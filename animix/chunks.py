@@ -14,6 +14,7 @@ import torch
 from animix.engine.precision import processor_flags
 from animix.film import Film
 from animix.schedule import Row
+from animix.timeline.seams import edits
 from animix.timeline.timeline import Timeline
 from animix.video.segments import encoding_of, segment_frames, segments_of
 from animix.video.settings import EncoderSettings
@@ -39,7 +40,8 @@ def chunk_keys(
     def key(frames: range) -> str:
         # Pictures are painted in whole cells, and their neighbours there may decide last bits.
         first, last = (footage.cell(int(places[index])) for index in (frames[0], frames[-1]))
-        rows = footage.schedule.rows(range(first.start, last.stop))
+        starts = range(first.start, last.stop, footage.engines[0].batch_size)
+        rows = [row for start in starts for row in footage.rows(footage.cell(start))]
         found = hashlib.sha256(_texts(common, frames.start, frames.stop))
         mixes = np.stack([row.mix for row in rows])
         for column in np.flatnonzero((mixes != 0).any(axis=(0, 1))).tolist():
@@ -76,19 +78,31 @@ def files_of(film: Film) -> set[Path]:
 
 
 def latent_files(timeline: Timeline) -> dict[str, Path]:
-    """The projected latents that a timeline names."""
-    names = (key.source for key in timeline.latents.keys)
-    return {name: timeline.path.parent / name for name in names if isinstance(name, str)}
+    """The projected latents and directions that a timeline names."""
+    names = (key.source for band in timeline.latents for key in band.path.keys)
+    directions = (edit.direction for edit in edits(timeline))
+    return {
+        name: timeline.path.parent / name for name in (*names, *directions) if isinstance(name, str)
+    }
 
 
 def _of_row(row: Row, latents: Mapping[str, str]) -> bytes:
     """What paints a row's picture but its mix; the content of projected files, not their names."""
-    parts = [
-        (latents[source] if isinstance(source, str) else source, weight)
-        for source, weight in row.latents
+    points = [
+        (
+            [
+                (latents[source] if isinstance(source, str) else source, weight)
+                for source, weight in point.latents
+            ],
+            point.space,
+            point.indices.start,
+        )
+        for point in row.points
     ]
     # Not the dataclasses themselves: they tell their names too, which takes as long as all else.
-    told = _texts(parts, row.space, row.labels, *vars(row.noise).values())
+    told = _texts(points, row.labels, *vars(row.noise).values())
+    for direction, amounts in row.edits:
+        told += _texts(direction.digest) + amounts.tobytes()
     return told + row.psi.tobytes()
 
 

@@ -10,13 +10,15 @@ from pathlib import Path
 
 from animix.errors import Mark, Mistake, TimelineError
 from animix.film import Film
-from animix.timeline.formats import CODECS
+from animix.timeline.formats import CODECS, Container
 from animix.timeline.output import Output
 from animix.timeline.presets import number, refusals
 from animix.timeline.timeline import Timeline
 from animix.video.segments import is_cut, segment_frames, segments_of
 from animix.video.settings import EncoderSettings
 from animix.video.trial import check_encoder
+from animix.video.whole_clip import is_of_pictures
+from animix.whole_file import part_of
 
 RENDERS = Path("renders")
 """Where results land, seen from the current folder, unless they are told where to go."""
@@ -131,6 +133,38 @@ def check_places(timeline: Timeline) -> None:
             mistakes.append(Mistake(mark, message, "give it a file: of its own"))
     if mistakes:
         raise TimelineError(mistakes)
+
+
+def check_targets(timeline: Timeline) -> None:
+    """Refuse outputs that can't be written where the timeline has them; TimelineError with all.
+
+    Whether a folder can be written to is known when something is: it goes again.
+    """
+    mistakes = []
+    for output in timeline.outputs:
+        target = film_path(timeline, output=output)
+        if problem := _problem_of(target, output.container):
+            mark = output.mark or Mark(str(timeline.path), 0, 0)
+            mistakes.append(Mistake(mark, f"{target}: {problem}", "name another output"))
+    if mistakes:
+        raise TimelineError(mistakes)
+
+
+def _problem_of(target: Path, container: Container) -> str:
+    """Why no film can stand at a path, as far as that is seen before it is written; or nothing."""
+    target = Path(os.path.realpath(target))
+    try:
+        if container == "png" and target.exists() and not is_of_pictures(target):
+            return "is no folder of pictures that others could replace"
+        if container != "png" and target.exists() and not target.is_file():
+            return "is no file that a film could replace"
+        folder = next(each for each in target.parents if each.exists())
+        trial = part_of(folder / target.name)
+        trial.touch()
+        trial.unlink()
+    except OSError as error:
+        return f"can't be written: {error.strerror}"
+    return ""
 
 
 def notes_of(films: Sequence[Film]) -> list[str]:

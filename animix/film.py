@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from animix.cast import find_networks, open_cast
 from animix.checkpoints.load import load_network
-from animix.checkpoints.runs import find_run
 from animix.checkpoints.store import Store
 from animix.engine.device import (
     choose_device,
@@ -26,23 +26,20 @@ from animix.engine.pixels import to_rgb8
 from animix.engine.precision import choose_precision
 from animix.engine.shelf import Shelf
 from animix.errors import (
-    LatentError,
     Mistake,
-    NetworkError,
     OptionError,
     TimelineError,
 )
+from animix.evenness import open_lengths
 from animix.footage import Footage, View
-from animix.latents import load_latent
-from animix.networks.blend import check_blendable, mapping_differences, with_mapping
 from animix.networks.extent import SQUARE, Extent, extent_of
-from animix.networks.facts import NetworkFacts
 from animix.networks.network import Network
 from animix.sampling import make_schedule
 from animix.schedule import Column, Row, Schedule
 from animix.timeline.keyframes import Clip
 from animix.timeline.output import Output
 from animix.timeline.timeline import Timeline
+from animix.vectors import open_directions, open_latents
 from animix.video.soundtrack import Soundtrack, open_soundtrack
 
 
@@ -193,16 +190,22 @@ def open_film(
         for number in range(1, len(runs[name]) + 1)
     )
     load = load_network if store is None else store.load
-    home, differences = _open_networks(timeline, columns, runs, load)
+    home, differences = open_cast(timeline, columns, runs, load)
     mistakes: list[Mistake] = []
-    projected = _open_latents(timeline, home.facts, mistakes)
+    projected = open_latents(timeline, home.facts, mistakes)
+    directions = open_directions(timeline, home, mistakes)
     try:
-        painted = make_schedule(replace(timeline, outputs=outputs), home.facts, columns)
+        shown = replace(timeline, outputs=outputs)
+        painted = make_schedule(shown, home.facts, columns, directions)
         soundtrack = open_soundtrack(timeline.audio, painted.clip)
     except TimelineError as error:
         raise TimelineError([*mistakes, *error.mistakes]) from error
     if mistakes:
         raise TimelineError(mistakes)
+    home_files = (runs[columns[0].network][-1], runs[timeline.mapping][-1])
+    lengths = open_lengths(timeline, painted, home, home_files, projected, chosen[0])
+    if lengths:
+        painted = make_schedule(shown, home.facts, columns, directions, lengths)
 
     views = tuple(_view(timeline, output, painted, draft=draft) for output in outputs)
     stop_resolution = None
@@ -237,6 +240,7 @@ def open_film(
             *timeline.bases,
             *(file for run in runs.values() for file in run),
             *(timeline.path.parent / name for name in projected),
+            *(timeline.path.parent / name for name in directions if isinstance(name, str)),
             *((soundtrack.path,) if soundtrack else ()),
         ),
         notes=(
@@ -247,7 +251,7 @@ def open_film(
             *engine.notes,
             *(soundtrack.notes if soundtrack else ()),
         ),
-        home_files=(runs[columns[0].network][-1], runs[timeline.mapping][-1]),
+        home_files=home_files,
         stop_resolution=stop_resolution,
         soundtrack=soundtrack,
         more_engines=tuple(engines[1:]),
@@ -327,10 +331,12 @@ def _seam_notes(clip: Clip, outputs: Sequence[Output]) -> list[str]:
     for rate in dict.fromkeys(output.fps or clip.fps for output in outputs):
         off = clip.num_frames_at(rate) / rate - length
         if clip.loop and off:
-            told = "longer" if off > 0 else "shorter"
+            told = (
+                f"{float(abs(off)) * 1000:.1f} ms" if abs(off) < 1 else f"{float(abs(off)):.4g} s"
+            )
             notes.append(
-                f"at {float(rate):.4g} fps the loop of {float(length):.4g} s is"
-                f" {abs(float(off)) * 1000:.1f} ms {told}: it has no whole number of frames"
+                f"at {float(rate):.4g} fps the loop of {float(length):.4g} s is {told}"
+                f" {'longer' if off > 0 else 'shorter'}: it has no whole number of frames"
             )
     return notes
 
@@ -342,79 +348,3 @@ def _noise_notes(timeline: Timeline, home: Network) -> list[str]:
     if any(name.endswith(".noise_strength") for name in home.tensors):
         return []
     return [f"noise: {timeline.noise.kind} changes nothing, these networks take no noise"]
-
-
-def find_networks(timeline: Timeline) -> dict[str, list[Path]]:
-    """The files of each network that takes part, snapshots in order."""
-    runs: dict[str, list[Path]] = {}
-    mistakes = []
-    for name in dict.fromkeys([*(layer.network for layer in timeline.blend), timeline.mapping]):
-        run = timeline.networks[name]
-        runs[name] = []
-        for pattern in run.patterns:
-            files = find_run(pattern, timeline.path.parent)
-            runs[name] += files
-            if not files:
-                folder = (timeline.path.parent / pattern).parent
-                wild = (
-                    " (wildcards stand in the name only)" if set("*?[") & set(str(folder)) else ""
-                )
-                mistakes.append(
-                    Mistake(run.mark, f"{name}: no file {pattern}", f"looked in {folder}{wild}")
-                )
-    if mistakes:
-        raise TimelineError(mistakes)
-    return runs
-
-
-def _open_networks(
-    timeline: Timeline,
-    columns: Sequence[Column],
-    runs: dict[str, list[Path]],
-    load: Callable[[Path], Network],
-) -> tuple[Network, list[str]]:
-    """The base with the clip's mapping, and how other mappings differ; on the CPU.
-
-    Every network is opened once and let go again, so that none is found unfit while rendering.
-    """
-    mistakes: list[Mistake] = []
-    notes: dict[str, None] = {}
-    kept: dict[Path, Network] = {}
-
-    def opened(name: str, file: Path, like: Network | None = None) -> Network | None:
-        try:
-            network = kept[file] if file in kept else load(file)
-            if like is not None:
-                check_blendable(like, network, (timeline.blend[0].network, name))
-            return network
-        except NetworkError as error:
-            mistakes.append(Mistake(timeline.networks[name].mark, str(error)))
-            return None
-
-    base_file, home_file = runs[columns[0].network][-1], runs[timeline.mapping][-1]
-    if base := opened(columns[0].network, base_file):
-        kept[base_file] = base
-    if home := opened(timeline.mapping, home_file, base):
-        kept[home_file] = home
-    for column in columns:
-        network = opened(column.network, runs[column.network][column.snapshot - 1], base)
-        for difference in mapping_differences(home, network) if home and network else ():
-            note = f"{timeline.mapping} and {column.network} differ in {difference}"
-            notes[f"{note}; the first one's mapping is used"] = None
-    if base is None or home is None or mistakes:
-        raise TimelineError(dict.fromkeys(mistakes))
-    return with_mapping(base, home), list(notes)
-
-
-def _open_latents(
-    timeline: Timeline, facts: NetworkFacts, mistakes: list[Mistake]
-) -> dict[str, NDArray[np.float32]]:
-    """The w of each projected file of a timeline; those that can't be used become mistakes."""
-    projected = {}
-    for key in timeline.latents.keys:
-        if isinstance(key.source, str):
-            try:
-                projected[key.source] = load_latent(timeline.path.parent / key.source, facts)
-            except LatentError as error:
-                mistakes.append(Mistake(key.mark, str(error)))
-    return projected

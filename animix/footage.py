@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, lru_cache, partial
 from typing import TypeAlias
 
 import numpy as np
@@ -26,6 +26,14 @@ from animix.timeline.formats import PixelFormat, frame_bytes
 
 LOOKAHEAD_FRAMES = 128
 """So far ahead networks are looked for that come into use: four cells of the fast path."""
+
+AHEAD_BYTES = 64 << 20
+"""Frames that a GPU has to paint while Python does something else, such as a chunk's key, which
+takes 20 ms: as many cells as this holds, two to eight."""
+MOST_AHEAD = 8
+
+CELLS_KEPT = 128
+"""Cells whose rows are kept: those of a chunk are made for its key, before it is painted."""
 
 BLOCK_BYTES = 128 << 20
 """Frames that one of several GPUs paints in a row, so that it reads few snapshots."""
@@ -83,6 +91,11 @@ class Footage:
         size = self.engines[0].batch_size
         start = place // size * size
         return range(start, min(start + size, self.schedule.num_frames))
+
+    @cached_property
+    def rows(self) -> Callable[[range], list[Row]]:
+        """The rows of a cell, which nobody may change: they are kept for a while."""
+        return lru_cache(maxsize=CELLS_KEPT)(self.schedule.rows)
 
     def cells(self, wanted: Sequence[tuple[View, Sequence[range]]]) -> Generator[Cell, None, None]:
         """The bytes of the frames that each view is wanted for, cell by cell; of one view in order.
@@ -148,8 +161,8 @@ class Footage:
         on_cuda = engine.device.type == "cuda"
         copies = new_stream(engine.device) if on_cuda else None
         under_way: deque[list[_Painted]] = deque()
-        # Two cells ahead a GPU always has work, and memory holds few.
-        num_ahead = 2 if on_cuda else 1
+        cell_bytes = engine.batch_size * sum(view.frame_bytes for view in views)
+        num_ahead = min(max(2, AHEAD_BYTES // cell_bytes), MOST_AHEAD) if on_cuda else 1
         try:
             while True:
                 if len(under_way) < num_ahead:
@@ -203,7 +216,7 @@ class Footage:
     def _pictures(self, engine: Engine, cell: range, wanted: range) -> Tensor:
         """A cell's wanted pictures, until the next cell's."""
         chosen = slice(wanted.start - cell.start, wanted.stop - cell.start)
-        return engine.pictures(self.schedule.rows(cell), chosen)
+        return engine.pictures(self.rows(cell), chosen)
 
 
 @dataclass(frozen=True, eq=False)

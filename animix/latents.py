@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import math
 import os
 import warnings
 import zipfile
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -32,6 +34,10 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 64 << 20
 """The largest latent of a published network, [18, 512], takes 36 KiB."""
+
+
+STANDSTILL = 1e-4
+"""Of the mean step of an even walk: what one takes at the least that changes nothing."""
 
 
 def z_of_seed(seed: int, z_dim: int) -> Floats:
@@ -156,6 +162,36 @@ def slerp(path: KeyPath, zs: Floats) -> KeyPath:
     return KeyPath(path.keys, weights)
 
 
+def moments_at(lengths: Floats, shares: Floats) -> Floats:
+    """Where on a walk shares of its length lie: [N], 0 … 1.
+
+    ``lengths`` [M] is how long it is up to each of M moments, the first and last being its ends and
+    all equally far apart. Between them it is monotone and smooth (Fritsch and Butland 1984).
+
+    >>> moments_at(np.array([0.0, 3.0, 4.0]), np.array([0.0, 0.75, 1.0]))
+    array([0. , 0.5, 1. ])
+    """
+    steps = np.diff(lengths)
+    if not lengths[-1] > 0:
+        return shares
+    # A walk that stands still for a while is there in no time, but in some order.
+    steps = np.maximum(steps, STANDSTILL * steps.mean())
+    x = np.concatenate([[0.0], np.cumsum(steps)])
+    x /= x[-1]
+    spans, secants = np.diff(x), 1 / (len(steps) * np.diff(x))
+    before, after, left, right = secants[:-1], secants[1:], spans[:-1], spans[1:]
+    inner = 3 * (left + right) / ((left + 2 * right) / before + (2 * left + right) / after)
+    slopes = np.concatenate([secants[:1], inner, secants[-1:]])
+    at = np.clip(np.searchsorted(x, shares, side="right") - 1, 0, len(steps) - 1)
+    u = np.clip((shares - x[at]) / spans[at], 0, 1)
+    found: Floats = (
+        (at + u * u * (3 - 2 * u)) / len(steps)
+        + spans[at] * slopes[at] * (u * (1 - u) ** 2)
+        - spans[at] * slopes[at + 1] * (u * u * (1 - u))
+    )
+    return found
+
+
 def load_latent(path: str | Path, facts: NetworkFacts) -> NDArray[np.float32]:
     """The w of a projected file for a network: [num_ws, w_dim]; LatentError if it has none.
 
@@ -197,6 +233,30 @@ def load_latent(path: str | Path, facts: NetworkFacts) -> NDArray[np.float32]:
     if not np.isfinite(w).all():
         raise LatentError(f"{path}: holds values that are not finite numbers of float32's range")
     return w
+
+
+@dataclass(frozen=True, eq=False)
+class Direction:
+    """A direction in W, or in W+ where w indices differ."""
+
+    name: str
+    """As a timeline writes it."""
+    vectors: NDArray[np.float32]
+    """[num_ws, w_dim]; the longest has length 1."""
+
+    @cached_property
+    def digest(self) -> str:
+        """The SHA-256 of its numbers."""
+        return hashlib.sha256(self.vectors.tobytes()).hexdigest()
+
+
+def load_direction(path: str | Path, name: str, facts: NetworkFacts) -> Direction:
+    """The direction in a file such as ``load_latent`` reads; LatentError if it has none."""
+    vectors = load_latent(path, facts).astype(np.float64)
+    longest = float(np.linalg.norm(vectors, axis=1).max())
+    if longest == 0:
+        raise LatentError(f"{path}: is 0 everywhere, and so leads nowhere")
+    return Direction(name, (vectors / longest).astype(np.float32))
 
 
 def _first_line(exc: BaseException) -> str:

@@ -11,9 +11,10 @@ from typing import Any, Literal
 
 import numpy as np
 
+from animix.cast import find_networks
 from animix.checkpoints.load import load_network
 from animix.errors import BlendError, NetworkError, OptionError
-from animix.film import find_networks, open_film
+from animix.film import open_film
 from animix.mix import Overlay, share, stack
 from animix.networks.blend import (
     blend,

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from animix.chunks import chunk_keys, files_of
 from animix.delivery import check_outputs, check_places, film_path, settings_of
-from animix.errors import AnimixError, OptionError
+from animix.errors import AnimixError, EncodeError, OptionError
 from animix.film import Film, open_films
 from animix.progress import Progress, Stages
 from animix.provenance import metadata_of, parts_of, render_command
@@ -33,6 +33,7 @@ from animix.video.segments import (
 )
 from animix.video.settings import EncoderSettings, Preset
 from animix.video.whole_clip import WholeClipEncoder
+from animix.whole_file import without_parts
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,8 @@ def encode_all(
 ) -> Generator[Progress, None, None]:
     """Render films as their outputs say, yield after each cell; each is whole or absent.
 
-    Films that are made of the same pictures are written side by side, and those painted once.
+    Films that are made of the same pictures are written side by side, and those painted once. One
+    that fails does not cost the others: its error is raised when they are whole.
     Closing the iterator before its end leaves no file, and one that stood there before stays. Its
     finished chunks stay in a cache beside it, and the next time they are not rendered again, unless
     that is to be ``fresh``. When the film is whole they go, unless the next time is to have them.
@@ -96,6 +98,7 @@ def encode_all(
     done = done_before = 0
     started = time.monotonic()
     stages = Stages()
+    errors: list[AnimixError] = []
 
     def progress() -> Progress:
         seconds = time.monotonic() - started
@@ -113,28 +116,34 @@ def encode_all(
                 writing = _writing(job, settings, command, fresh=fresh, keep_cache=keep_cache)
                 endings.append(unfinished.enter_context(contextlib.ExitStack()))
                 writings.append(endings[-1].enter_context(writing))
-            to_come = sum(len(frames) for each in writings for frames in each.missing)
-            before = sum(len(job.wanted) for job in alike) - to_come
+            to_come = [sum(map(len, each.missing)) for each in writings]
+            before = sum(len(job.wanted) for job in alike) - sum(to_come)
             done, done_before = done + before, done_before + before
             cells = alike[0].film.footage.cells(
                 [(job.film.view, each.missing) for job, each in zip(alike, writings, strict=True)]
             )
             # Closed at once when the render ends early: devices may be at work.
             with contextlib.closing(cells) as painted:
-                while to_come:
+                while any(to_come):
                     with stages.waiting_for("painting"):
                         cell = next(painted)
                     with stages.waiting_for("encoding"):
-                        for each, frames in zip(writings, cell, strict=True):
-                            if len(frames):
-                                each.encoder.write(frames)
-                    num_painted = sum(map(len, cell))
-                    done, to_come = done + num_painted, to_come - num_painted
+                        for number, frames in enumerate(cell):
+                            if len(frames) and to_come[number]:
+                                try:
+                                    writings[number].encoder.write(frames)
+                                    to_come[number] -= len(frames)
+                                except AnimixError as error:
+                                    errors.append(_give_up(endings[number], error))
+                                    to_come[number] = 0
+                    done += sum(map(len, cell))
                     if done < total:
                         yield progress()
             # Until the films are whole it is ffmpeg that is waited for.
             with stages.waiting_for("encoding"):
-                _end(endings)
+                errors += _end(endings)
+    if errors:
+        raise errors[0]
     # The last step is told when all films stand at their places.
     yield progress()
 
@@ -155,7 +164,7 @@ def _writing(
     """A film's file, whole when the block ends well, with its recipe if there is a ``command``."""
     film, target, frames = job.film, job.target, job.wanted
     store = Cache(target) if is_cut(settings) else contextlib.nullcontext()
-    with store as cache:
+    with _telling_of_films(), store as cache:
         wanted = files_of(film) if command is None else parts_of(film)
         digests = cache.digests(wanted) if cache else {}
         if command is not None:
@@ -171,6 +180,15 @@ def _writing(
             cache.clear(but=[segment.path for segment in segments] if keep_cache else ())
 
 
+@contextlib.contextmanager
+def _telling_of_films() -> Iterator[None]:
+    """Have errors name the file that was asked for, where they name what it grows as."""
+    try:
+        yield
+    except (EncodeError, OptionError) as error:
+        raise type(error)(without_parts(str(error))) from error
+
+
 def _of_film_at(path: Path, target: Path, settings: EncoderSettings) -> EncoderSettings:
     """What a film at a path is encoded as: one that waits for its sound has no metadata yet."""
     return settings if path == target else replace(settings, metadata=None)
@@ -184,16 +202,24 @@ def _by_footage(jobs: Sequence[Job]) -> list[list[Job]]:
     return list(found.values())
 
 
-def _end(endings: Sequence[contextlib.ExitStack]) -> None:
-    """Finish films; one that fails does not cost the others, and its error is raised after them."""
+def _end(endings: Sequence[contextlib.ExitStack]) -> list[AnimixError]:
+    """Finish films; one that fails does not cost the others. The errors of those."""
     errors = []
     for ending in endings:
         try:
             ending.close()
         except AnimixError as error:
             errors.append(error)
-    if errors:
-        raise errors[0]
+    return errors
+
+
+def _give_up(ending: contextlib.ExitStack, error: AnimixError) -> AnimixError:
+    """Clear away a film that has failed; its error, as it is to be told."""
+    try:
+        ending.__exit__(type(error), error, error.__traceback__)
+    except AnimixError as told:
+        return told
+    return error
 
 
 def _segments(

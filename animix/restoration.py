@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from animix import demo
 from animix.checkpoints.runs import path_from
+from animix.chunks import latent_files
 from animix.errors import OptionError
 from animix.provenance import DIGEST_DIGITS, literal, with_audio_file, without_target
 from animix.timeline.document import parse_document
@@ -145,7 +146,7 @@ def _read_head(recipe: str) -> tuple[str, str, dict[str, str]]:
 def _names(timeline: Timeline) -> list[str]:
     """The files that a timeline names, as it names them."""
     names = [pattern for run in timeline.networks.values() for pattern in run.patterns]
-    names += [key.source for key in timeline.latents.keys if isinstance(key.source, str)]
+    names += latent_files(timeline)
     audio = dict(_entries(timeline.document)).get("audio")
     if isinstance(audio, MapNode):
         audio = dict(_entries(audio)).get("file")

@@ -4,38 +4,62 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from fractions import Fraction
+from types import MappingProxyType
 
 import numpy as np
 
 from animix.errors import Mistake, TimelineError
-from animix.latents import KeyPath, slerp, spline, straight, z_of_seed
+from animix.latents import Direction, KeyPath, moments_at, slerp, spline, straight, z_of_seed
 from animix.networks.facts import NetworkFacts
-from animix.schedule import Column, FrameSamples, LayerSamples, Schedule
+from animix.schedule import (
+    Column,
+    EditSamples,
+    FrameSamples,
+    LayerSamples,
+    PathSamples,
+    Schedule,
+)
 from animix.timeline.arrays import Floats, Integers
 from animix.timeline.curves import Curve, resolve
+from animix.timeline.edits import told
 from animix.timeline.instants import Instants, even, union_of
 from animix.timeline.keyframes import Clip, Track, Value
-from animix.timeline.seams import open_seams, tracks
-from animix.timeline.timeline import Bands, BlendLayer, Latents, Timeline
+from animix.timeline.seams import open_seams, speeds, tracks
+from animix.timeline.speed import travelled
+from animix.timeline.timeline import Bands, BlendLayer, Edit, LatentBand, Latents, Timeline
 from animix.timeline.walk import walk
 from animix.video.hearing import hear
 
 SLERP_FRAMES = 4096
+FINE = 1 << 20
+"""Parts of a frame in which a walk at another speed is told: exact enough for any, and whole."""
 
 
-def make_schedule(timeline: Timeline, facts: NetworkFacts, columns: Sequence[Column]) -> Schedule:
+def make_schedule(
+    timeline: Timeline,
+    facts: NetworkFacts,
+    columns: Sequence[Column],
+    directions: Mapping[int | str, Direction] = MappingProxyType({}),
+    lengths: Mapping[int, Floats] = MappingProxyType({}),
+    instants: Instants | None = None,
+) -> Schedule:
     """Join a timeline's curves with what its networks are like, for the frames of all outputs.
 
-    ``columns`` are the networks of the stack, each run's snapshots in order. Raises TimelineError
-    with everything that the timeline asks of these networks and they can't do.
+    ``columns`` are the networks of the stack, each run's snapshots in order; ``directions`` has
+    those of its edits, and ``lengths`` those of its paths, by their numbers, that are to be even,
+    as ``moments_at`` takes them. Other ``instants`` may be asked for than those of its frames.
+    Raises TimelineError with everything that the timeline asks of these networks and they can't do.
     """
     bound = bind(timeline, facts, columns)
     mistakes = list(misfits(bound, facts))
     clip, loop_reason, seams = decide_loop(bound)
-    rates = dict.fromkeys(output.fps or clip.fps for output in bound.outputs)
-    instants = union_of([even(clip.num_frames_at(rate), rate) for rate in rates])
+    if instants is None:
+        rates = dict.fromkeys(output.fps or clip.fps for output in bound.outputs)
+        instants = union_of([even(clip.num_frames_at(rate), rate) for rate in rates])
     sampler = _Sampler(clip, instants, [*mistakes, *seams])
-    latents, frame = bound.latents, bound.frame
+    frame = bound.frame
+    bands = [(band, w_indices(band, facts)) for band in bound.latents]
     schedule = Schedule(
         clip=clip,
         instants=instants,
@@ -53,10 +77,23 @@ def make_schedule(timeline: Timeline, facts: NetworkFacts, columns: Sequence[Col
             )
             for layer in bound.blend
         ),
-        sources=tuple(key.source for key in latents.keys),
-        space=latents.space,
-        path=sampler.path(latents, facts.z_dim),
+        paths=tuple(
+            PathSamples(
+                indices=indices,
+                sources=tuple(key.source for key in band.path.keys),
+                space=band.path.space,
+                path=sampler.path(band.path, facts.z_dim, lengths.get(number)),
+            )
+            for number, (band, indices) in enumerate(bands)
+            if indices
+        ),
         psi=sampler.bands(bound.truncation, facts.ws_resolutions),
+        edits=tuple(
+            EditSamples(directions[edit.direction], sampler.amount(edit, indices, facts))
+            for band, indices in bands
+            for edit in band.path.edits
+            if edit.direction in directions  # else it is a mistake that is already noted
+        ),
         classes=sampler.classes(bound.label) if bound.label else None,
         noise=bound.noise,
         frame=FrameSamples(
@@ -116,11 +153,42 @@ def misfits(bound: Timeline, facts: NetworkFacts) -> Iterator[Mistake]:
             yield Mistake(
                 mark, f"class {value:g} of {home.name}", f"its classes are 0 to {facts.c_dim - 1}"
             )
-    for key in bound.latents.keys if bound.latents.space == "z" else ():
-        if isinstance(key.source, str):
-            yield Mistake(
-                key.mark, "a projected file lies in W, not in z", "write space: w, or use seeds"
-            )
+    yield from _latent_misfits(bound, facts)
+
+
+def _latent_misfits(bound: Timeline, facts: NetworkFacts) -> Iterator[Mistake]:
+    """As ``misfits``, of the latents."""
+    for band in bound.latents:
+        for key in band.path.keys if band.path.space == "z" else ():
+            if isinstance(key.source, str):
+                yield Mistake(
+                    key.mark, "a projected file lies in W, not in z", "write space: w, or use seeds"
+                )
+        for edit in band.path.edits:
+            if isinstance(edit.direction, int) and edit.direction > facts.w_dim:
+                yield Mistake(
+                    edit.mark,
+                    f"{told(edit.direction)}: this network has {facts.w_dim} directions",
+                    "the first ones change pictures most",
+                )
+    ruled = {index for band in bound.latents for index in w_indices(band, facts)}
+    bare = [r for index, r in enumerate(facts.ws_resolutions) if index not in ruled]
+    if bare:
+        first, last = min(bare), max(bare)
+        missing = f"{first}" if first == last else f"{first}..{last}"
+        mark = min((band.path.mark for band in bound.latents), key=lambda m: (m.line, m.column))
+        hint = "each resolution of the networks has one: 4..32: …, 64..: …"
+        yield Mistake(mark, f"latents has no path for {missing}", hint)
+
+
+def w_indices(band: LatentBand, facts: NetworkFacts) -> range:
+    """The w indices that a path rules; those of a resolution stand together, in ascending order."""
+    ruled = [
+        index
+        for index, resolution in enumerate(facts.ws_resolutions)
+        if band.low <= resolution and (band.high is None or resolution <= band.high)
+    ]
+    return range(ruled[0], ruled[-1] + 1) if ruled else range(0)
 
 
 def decide_loop(bound: Timeline) -> tuple[Clip, str, list[Mistake]]:
@@ -140,7 +208,9 @@ def decide_loop(bound: Timeline) -> tuple[Clip, str, list[Mistake]]:
 def _heard(bound: Timeline, *, loop: bool) -> Clip:
     """The clip, with its sound where a track asks for it."""
     clip = bound.clip(loop)
-    hearing = (each.hears for track in tracks(bound) for each in track.expressions())
+    hearing = (
+        each.hears for track in (*tracks(bound), *speeds(bound)) for each in track.expressions()
+    )
     if bound.audio is None or not any(hearing):
         return clip
     return replace(clip, sound=hear(bound.audio, clip))
@@ -220,13 +290,19 @@ class _Sampler:
         eased = np.clip(_smooth(curve, way.before, way.share), 0, 1)
         return straight(starts[way.before], stops[way.after], eased)
 
-    def path(self, latents: Latents, z_dim: int) -> KeyPath:
-        """The keys of the latent path and their weights."""
+    def amount(self, edit: Edit, indices: range, facts: NetworkFacts) -> tuple[Floats, ...]:
+        """How far an edit pushes each w index; those that its path doesn't rule it leaves alone."""
+        nothing = np.zeros(1)
+        amounts = enumerate(self.bands(edit.amount, facts.ws_resolutions))
+        return tuple(amount if index in indices else nothing for index, amount in amounts)
+
+    def path(self, latents: Latents, z_dim: int, lengths: Floats | None = None) -> KeyPath:
+        """The keys of a latent path and their weights."""
         track = walk(latents, self.clip)
         curve = self._curve(track)
         if curve is None:
             return straight(np.zeros(1, np.int64), np.zeros(1, np.int64), np.zeros(1))
-        way = curve.progress(self._when(track), self.instants.rate)
+        way = curve.progress(*self._walked(latents, track, lengths))
         starts, stops = _numbers(curve)
         if latents.space == "z":
             # A projected file in z is a mistake that is already noted; any z will do for it.
@@ -248,6 +324,26 @@ class _Sampler:
         # A key that is left with another latent than it was reached with stands for two.
         sides = [starts[path.keys[:, :2]], stops[path.keys[:, 2:]]]
         return KeyPath(np.concatenate(sides, axis=1), path.weights)
+
+    def _walked(
+        self, latents: Latents, track: Track, lengths: Floats | None
+    ) -> tuple[Integers, Fraction]:
+        """The moments of a walk that frames show, and the rate at which they count."""
+        instants, speed = self.instants, latents.speed
+        moves = speed is not None and not speed.is_constant
+        if track.is_constant or not (moves or lengths is not None):
+            return self._when(track), instants.rate
+        end = self.clip.end_seconds
+        shares = np.minimum(instants.numbers / float(instants.rate * end), 1)
+        try:
+            if moves and speed is not None:
+                shares = travelled(speed, self.clip, instants)
+        except TimelineError as error:
+            self.mistakes.extend(error.mistakes)
+        if lengths is not None:
+            shares = moments_at(lengths, shares)
+        rate = self.clip.fps * FINE
+        return np.rint(shares * float(end * rate)).astype(np.int64), rate
 
     def _curve(self, track: Track) -> Curve | None:
         try:

@@ -7,12 +7,13 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import cached_property
 from typing import Literal, TextIO
 
 import numpy as np
 
 from animix.errors import OptionError
-from animix.latents import KeyPath
+from animix.latents import Direction, KeyPath
 from animix.mix import Overlay, share, stack
 from animix.networks.facts import NetworkFacts
 from animix.timeline.arrays import Floats
@@ -54,6 +55,17 @@ class NoiseState:
 
 
 @dataclass(frozen=True)
+class PathPoint:
+    """A point on a path through latent space, and the w indices that it rules."""
+
+    indices: range
+    latents: tuple[tuple[int | str, float], ...]
+    """Seeds and projected files, with their weights."""
+    space: Literal["w", "z"]
+    """Where the latents are weighed."""
+
+
+@dataclass(frozen=True)
 class Row:
     """Everything that decides one frame's pixels, and nothing else."""
 
@@ -61,12 +73,12 @@ class Row:
     time_seconds: Fraction
     mix: Floats
     """[L, K], a coefficient per layer and network; rows sum to 1."""
-    latents: tuple[tuple[int | str, float], ...]
-    """Seeds and projected files, with their weights."""
-    space: Literal["w", "z"]
-    """Where the latents are weighed."""
+    points: tuple[PathPoint, ...]
+    """Where the frame stands on each path; their w indices follow each other from 0 up."""
     psi: Floats
     """[num_ws]"""
+    edits: tuple[tuple[Direction, Floats], ...]
+    """Directions along which the ws are pushed, after truncation, and how far each: [num_ws]."""
     labels: tuple[tuple[int, float], ...]
     """Classes and their weights; empty for networks without classes."""
     noise: NoiseState
@@ -88,6 +100,31 @@ class LayerSamples:
 
 
 @dataclass(frozen=True, eq=False)
+class PathSamples:
+    """A path through latent space, and the w indices that it rules."""
+
+    indices: range
+    sources: tuple[int | str, ...]
+    """The seed or file of each latent key."""
+    space: Literal["w", "z"]
+    path: KeyPath
+
+    def at(self, index: int) -> PathPoint:
+        """Where it is at a frame."""
+        latents = tuple((self.sources[key], weight) for key, weight in self.path.at(index))
+        return PathPoint(self.indices, latents, self.space)
+
+
+@dataclass(frozen=True, eq=False)
+class EditSamples:
+    """A direction in W, and how far along it each w index is pushed."""
+
+    direction: Direction
+    amount: tuple[Floats, ...]
+    """One array for each w index; every array has one entry a frame, or just one."""
+
+
+@dataclass(frozen=True, eq=False)
 class FrameSamples:
     """The tracks of the framing; every array has one entry a frame, or just one."""
 
@@ -100,6 +137,15 @@ class FrameSamples:
 
     def at(self, index: int) -> Framing:
         """How the picture of a frame lies on the canvas."""
+        return self._still or self._at(index)
+
+    @cached_property
+    def _still(self) -> Framing | None:
+        """How it lies in all frames, where nothing of it moves: checked once for all of them."""
+        tracks = (self.zoom, self.pan_x, self.pan_y, self.rotate)
+        return self._at(0) if all(len(samples) == 1 for samples in tracks) else None
+
+    def _at(self, index: int) -> Framing:
         return Framing(
             fit=self.fit,
             zoom=at(self.zoom, index),
@@ -143,12 +189,11 @@ class Schedule:
     columns: tuple[Column, ...]
     """The K networks of the mix."""
     layers: tuple[LayerSamples, ...]
-    sources: tuple[int | str, ...]
-    """The seed or file of each latent key."""
-    space: Literal["w", "z"]
-    path: KeyPath
+    paths: tuple[PathSamples, ...]
+    """Their w indices follow each other from 0 up."""
     psi: tuple[Floats, ...]
     """One array for each w index."""
+    edits: tuple[EditSamples, ...]
     classes: KeyPath | None
     noise: Noise
     frame: FrameSamples
@@ -192,8 +237,9 @@ class Schedule:
                 )
                 for layer in self.layers
             ),
-            path=on_path(self.path),
+            paths=tuple(replace(each, path=on_path(each.path)) for each in self.paths),
             psi=_of_each(taken, self.psi),
+            edits=tuple(replace(edit, amount=_of_each(taken, edit.amount)) for edit in self.edits),
             classes=on_path(self.classes) if self.classes else None,
             frame=replace(
                 self.frame,
@@ -234,17 +280,32 @@ class Schedule:
             if not 0 <= index < self.num_frames:
                 raise OptionError(f"frame {index}: this clip has frames 0 to {self.num_frames - 1}")
         each_mix, each_psi = self._mixes(frames), all_of(self.psi, frames)
-        return [self._row(*each) for each in zip(frames, each_mix, each_psi, strict=True)]
+        each_edit = [(edit.direction, all_of(edit.amount, frames)) for edit in self.edits]
+        return [
+            self._row(
+                index,
+                each_mix[place],
+                each_psi[place],
+                tuple((direction, amounts[place]) for direction, amounts in each_edit),
+            )
+            for place, index in enumerate(frames)
+        ]
 
-    def _row(self, index: int, mix: Floats, psi: Floats) -> Row:
+    def _row(
+        self,
+        index: int,
+        mix: Floats,
+        psi: Floats,
+        edits: tuple[tuple[Direction, Floats], ...],
+    ) -> Row:
         time_seconds = self.instants.seconds(index)
         return Row(
             index=index,
             time_seconds=time_seconds,
             mix=mix,
-            latents=tuple((self.sources[key], weight) for key, weight in self.path.at(index)),
-            space=self.space,
+            points=tuple(path.at(index) for path in self.paths),
             psi=psi,
+            edits=edits,
             labels=self.classes.at(index) if self.classes else (),
             noise=noise_state(self.noise, time_seconds),
             framing=self.frame.at(index),
@@ -310,10 +371,21 @@ def noise_state(noise: Noise, time_seconds: Fraction) -> NoiseState:
 def write_csv(schedule: Schedule, stream: TextIO) -> None:
     """Write a schedule as CSV, one row a frame: all that decides its pixels."""
     layers = [layer.name for layer in schedule.facts.layers]
+    several = len(schedule.paths) > 1
     writer = csv.writer(stream)
     writer.writerow(
-        ["frame", "time_seconds", "latents", "space"]
+        ["frame", "time_seconds"]
+        + [
+            f"{name} {path.indices[0]}..{path.indices[-1]}" if several else name
+            for path in schedule.paths
+            for name in ("latents", "space")
+        ]
         + [f"psi {index}" for index in range(schedule.facts.num_ws)]
+        + [
+            f"{edit.direction.name} {index}"
+            for edit in schedule.edits
+            for index in range(schedule.facts.num_ws)
+        ]
         + ["labels", "noise", "noise_seed", "noise_turn"]
         + ["fit", "zoom", "pan_x", "pan_y", "rotate", "background"]
         + [f"{layer} {column}" for layer in layers for column in schedule.columns]
@@ -325,9 +397,9 @@ def write_csv(schedule: Schedule, stream: TextIO) -> None:
             [
                 row.index,
                 float(row.time_seconds),
-                _weighted(row.latents),
-                row.space,
+                *(told for point in row.points for told in (_weighted(point.latents), point.space)),
                 *row.psi.tolist(),
+                *(amount for _, amounts in row.edits for amount in amounts.tolist()),
                 _weighted(row.labels),
                 row.noise.kind,
                 row.noise.seed,

@@ -23,7 +23,7 @@ from animix.film import open_film
 from animix.latents import ws_of_seed
 from animix.networks.network import Network
 from animix.progress import Progress
-from animix.schedule import Row
+from animix.schedule import PathPoint, Row
 from animix.timeline.framing import Framing
 from animix.timeline.reader import DEFAULT_TRUNCATION, is_timeline, load_timeline
 from animix.timeline.timeline import Timeline
@@ -87,10 +87,12 @@ def _of_timeline(
     blended = film.schedule.row(film.schedule.frame_at(at))
     base = replace(blended, mix=film.schedule.mix(blended.index, num_overlays=0))
 
-    def at_seed(row: Row, seed: int) -> Row:
-        return replace(row, latents=((seed, 1.0),), space="w")
+    everywhere = range(film.schedule.facts.num_ws)
 
-    untruncated = replace(base, psi=np.ones_like(base.psi))
+    def at_seed(row: Row, seed: int) -> Row:
+        return replace(row, points=(PathPoint(everywhere, ((seed, 1.0),), "w"),))
+
+    untruncated = replace(base, psi=np.ones_like(base.psi), edits=())
     return SeedPainter(
         device=film.engine.device,
         img_resolution=film.engine.facts.img_resolution,

@@ -206,7 +206,11 @@ def _paths(run: Run, folder: Path) -> str:
 
 
 def _quoted(path: str) -> str:
-    """A path that a timeline reads as it is, whatever stands in it."""
+    """A path that a timeline reads as it is, whatever stands in it.
+
+    >>> _quoted("$runs/a.pkl")
+    '"$$runs/a.pkl"'
+    """
     return json.dumps(escaped(path), ensure_ascii=False)
 
 

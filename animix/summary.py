@@ -13,6 +13,7 @@ from animix.film import Film
 from animix.networks.blend import setting_differences
 from animix.networks.related import RELATED, correlation
 from animix.schedule import Schedule
+from animix.tables import count
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,10 @@ class Summary:
     networks: tuple[NetworkSummary, ...]
     sound: str | None = None
     """What is heard when."""
+    bpm: float | None = None
+    """Beats a minute, given or found in the sound."""
+    first_beat_seconds: float | None = None
+    """Where in the clip bar 1 begins."""
     outputs: tuple[OutputSummary, ...] = ()
     """All that is written, the first one included."""
     sections: tuple[SectionSummary, ...] = ()
@@ -96,8 +101,8 @@ class Summary:
         if self.painted_width != self.painted_height:
             size += f" (extended: painted as {self.painted_width}×{self.painted_height})"
         told = [
-            f"{self.file}: {self.num_frames} frames, {self.seconds:g} s at {self.fps} fps, "
-            f"{size}; {self.loop_reason}"
+            f"{self.file}: {count(self.num_frames, 'frame')}, {self.seconds:g} s at {self.fps}"
+            f" fps, {size}; {self.loop_reason}"
         ]
         for network in self.networks:
             run = f", {network.num_snapshots} snapshots" if network.num_snapshots > 1 else ""
@@ -112,6 +117,8 @@ class Summary:
             )
         if self.sound:
             told.append(f"  {self.sound}")
+        if self.bpm is not None:
+            told.append(f"  {self.bpm:g} beats a minute, bar 1 at {self.first_beat_seconds:.4g} s")
         if len(self.outputs) > 1:
             told += [output.line() for output in self.outputs]
         return told + [section.line() for section in self.sections]
@@ -123,6 +130,7 @@ def summarize(film: Film, *others: Film) -> tuple[Summary, list[str]]:
     Of ``others``, those of the timeline's further outputs, it tells what is written.
     """
     schedule, timeline = film.schedule, film.timeline
+    clock = timeline.clock
     last = {column.network: number for number, column in enumerate(schedule.columns)}
     base_name = timeline.blend[0].network
     (base,) = film.engine.shelf.take([last[base_name]])
@@ -169,6 +177,8 @@ def summarize(film: Film, *others: Film) -> tuple[Summary, list[str]]:
             mapping=timeline.mapping,
             networks=tuple(networks),
             sound=film.soundtrack.told() if film.soundtrack else None,
+            bpm=None if clock.bpm is None else float(clock.bpm),
+            first_beat_seconds=None if clock.bpm is None else float(clock.first_beat_seconds),
             outputs=tuple(_of_output(each) for each in (film, *others)),
             sections=tuple(_of_sections(schedule)),
         ),

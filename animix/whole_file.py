@@ -19,6 +19,11 @@ _PROCESS = secrets.token_hex(3)
 """Tells this process from an earlier one of the same number, as a container's first always has."""
 _COUNT = itertools.count()
 
+_PART = re.compile(
+    r"(?<![^/\\\s:'\"])\.([^/\\\n]+?)\.part-[0-9]{1,10}-[0-9a-f]{6}-[0-9]+(?:[/\\][^\s:'\"]*)?"
+)
+"""A part, and what stands in it if it is a folder."""
+
 SETTLED_NS = 2_000_000_000
 """A file that changed within these may change again, and its times not tell."""
 
@@ -26,6 +31,15 @@ SETTLED_NS = 2_000_000_000
 def part_of(target: Path) -> Path:
     """A hidden name beside ``target`` that nobody else has, for what is to take its place."""
     return target.with_name(f".{target.name}.part-{ending_of_ours()}")
+
+
+def without_parts(text: str) -> str:
+    """A text with the names of what is to take their place instead of such hidden ones.
+
+    >>> without_parts("films/.reel.gif.part-12345-9f86d0-7/clip.nut: No space left on device")
+    'films/reel.gif: No space left on device'
+    """
+    return _PART.sub(r"\1", text)
 
 
 def ending_of_ours() -> str:

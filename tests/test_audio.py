@@ -64,7 +64,9 @@ def test_options(option, attribute, expected):
 @pytest.mark.parametrize(
     ("text", "column", "message", "hint"),
     [
-        ("", 7, "audio has no value", ""),
+        ("", 7, "audio has no value", "expected the name of a sound, such as song.mp3"),
+        ('""', 8, "audio has no value", "expected the name of a sound, such as song.mp3"),
+        ("{file: }", 15, "file has no value", "expected the name of a sound, such as song.mp3"),
         ("[a.mp3, b.mp3]", 8, "audio is one sound, found a list", "song.mp3"),
         ("{}", 8, "audio has no file", "{file: song.mp3}"),
         ("{trim: 2s}", 8, "audio has no file", ""),

@@ -287,6 +287,41 @@ def test_another_latent_of_the_same_name_is_noticed(folder, painted):
     assert painted
 
 
+EDIT = "{seeds: [3, 17], edits: [{direction: w.npy, amount: {0f: 0, 47f: 0, 59f: 1}}]}"
+STYLED = REEL.replace(
+    "latents: {0f: 3, 40f: 17, 50f: w.npy, end: w.npy}", f"latents: {{4: {EDIT}, 8..: [5]}}"
+)
+STYLE_CHANGES = {
+    "nothing": (STYLED, []),
+    "an amount at the end": (STYLED.replace("59f: 1}", "59f: 2}"), [3]),
+    "the seed of a range": (STYLED.replace("[5]", "[6]"), [0, 1, 2, 3]),
+    "where a range begins": (
+        STYLED.replace("{4: ", "{4..8: ").replace("8..: [5]", "16..: [5]"),
+        [0, 1, 2, 3],
+    ),
+    "the direction": (STYLED.replace("w.npy", "sefa 1"), [0, 1, 2, 3]),
+}
+
+
+@pytest.mark.parametrize("name", STYLE_CHANGES)
+def test_a_key_holds_paths_by_resolution_and_edits(folder, name):
+    text, expected = STYLE_CHANGES[name]
+    keys = []
+    for each in (STYLED, text):
+        film = open_reel(folder, each)
+        key = chunk_keys(film, encoding(film), digests(film))
+        keys.append([key(range(start, min(start + 16, 60))) for start in range(0, 60, 16)])
+    assert [n for n, pair in enumerate(zip(*keys, strict=True)) if pair[0] != pair[1]] == expected
+
+
+def test_another_direction_of_the_same_name_is_noticed(folder):
+    film = open_reel(folder, STYLED)
+    before = chunk_keys(film, encoding(film), digests(film))(range(16))
+    np.save(folder / "w.npy", np.linspace(1, -1, 16, dtype=np.float32) ** 3)
+    film = open_reel(folder, STYLED)
+    assert chunk_keys(film, encoding(film), digests(film))(range(16)) != before
+
+
 def test_a_key_tells_drafts_precisions_sizes_and_versions_apart(folder, monkeypatch):
     def key(film):
         return chunk_keys(film, encoding(film), digests(film))(range(16))

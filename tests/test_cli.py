@@ -368,7 +368,8 @@ def test_check_writes_the_schedule(folder, run):
 
 
 def test_check_can_not_write_two_schedules_to_one_file(folder, run):
-    code, _, err = run("check", "reel.yaml", "reel.yaml", "--csv", "reel.csv")
+    (folder / "other.yaml").write_text(REEL)
+    code, _, err = run("check", "reel.yaml", "other.yaml", "--csv", "reel.csv")
     assert code == 2
     assert "give one timeline" in err
     assert not (folder / "reel.csv").exists()
@@ -493,12 +494,88 @@ def test_what_is_read_is_never_written_over(folder, run, arguments):
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
-@pytest.mark.parametrize("stream", ["stdout", "stderr"])
-def test_a_line_that_can_not_be_told_does_not_cost_the_film(folder, stream):
+@pytest.mark.parametrize(("stream", "code"), [("stdout", 1), ("stderr", 0)])
+def test_a_line_that_can_not_be_told_does_not_cost_the_film(folder, stream, code):
     with Path("/dev/full").open("w") as full:
-        process = start(folder, "render", "reel.yaml", **{stream: full})
-        assert process.wait(30) == 0
+        streams = {"stderr": subprocess.PIPE, stream: full}
+        process = start(folder, "render", "reel.yaml", text=True, **streams)
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == code
+    assert code == 0 or err.endswith("results told there are lost, files that stand are not\n")
     assert count_frames(folder / "renders" / "reel.mp4") == 10
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["render", "--help"],
+        ["--version"],
+        ["presets"],
+        ["presets", "--json"],
+        ["schema"],
+        ["cache", "."],
+        ["check", "reel.yaml"],
+        ["check", "reel.yaml", "--json"],
+        ["still", "reel.yaml", "--at", "0s"],
+        ["render", "reel.yaml", "next.yaml"],
+        ["render", "reel.yaml", "next.yaml", "--json"],
+    ],
+)
+def test_every_command_says_that_its_results_were_lost(folder, run, monkeypatch, arguments):
+    (folder / "next.yaml").write_text(REEL)
+    with Path("/dev/full").open("w") as full:
+        monkeypatch.setattr("sys.stdout", full)
+        code, _, err = run(*arguments)
+    assert code == 1
+    assert "Traceback" not in err
+    assert re.search(r"error: stdout.* (No space left on device|are lost)", err)
+
+
+def test_what_is_told_to_nobody_is_not_lost(folder, run, monkeypatch):
+    with Path("/dev/full").open("w") as full:
+        monkeypatch.setattr("sys.stdout", full)
+        assert run("check", "reel.yaml", "--quiet")[0] == 0
+
+
+PLACES = {
+    "reels.mp4": "is no file that a film could replace",
+    "reel.yaml/sub/film.mp4": "Not a directory",
+    "{preset: png, file: stills}": "is no folder of pictures that others could replace",
+    "{preset: png, file: reel.yaml}": "is no folder of pictures that others could replace",
+    f"{'long' * 100}.mp4": "File name too long",
+}
+
+
+@pytest.mark.parametrize(("output", "words"), PLACES.items())
+def test_check_tells_what_render_would_of_a_place(folder, run, output, words):
+    (folder / "reels.mp4").mkdir()
+    (folder / "stills").mkdir()
+    (folder / "stills" / "kept").touch()
+    (folder / "reel.yaml").write_text(f"{REEL}output: [{output}, fine/a.gif, {{file: fine/b.mp4}}]")
+    before = sorted(folder.rglob("*"))
+    code, _, err = run("check", "reel.yaml")
+    assert code == 2
+    assert words in err
+    assert re.search(r"reel.yaml:7:\d+  .*name another output\n\n1 mistake", err, re.DOTALL)
+    assert run("render", "reel.yaml", "--set", f"output={output}")[0] == 2
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_check_tells_of_a_folder_that_can_not_be_written_to(folder, run, monkeypatch):
+    def refused(path, *_, **__):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "touch", refused)  # root may write anywhere
+    code, _, err = run("check", "reel.yaml")
+    assert code == 2
+    assert "renders/reel.mp4: can't be written: Permission denied" in err
+
+
+def test_new_from_a_film_that_is_not_there_is_about_the_film(folder, run):
+    code, out, _ = run("new", "--from", "nope.mp4", "--json")
+    assert code == 2
+    assert json.loads(out)["subject"] == "nope.mp4"
 
 
 def test_ctrl_c_while_torch_is_imported_is_an_interruption(folder):
@@ -617,3 +694,15 @@ def test_a_reader_that_leaves_early_is_no_error(folder):
         check=False,
     )
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("no_recipe", [True, False])
+def test_the_demo_takes_no_recipe_along_if_asked(run, monkeypatch, no_recipe):
+    asked = []
+
+    def render(files, **options):
+        asked.append((files, options["no_recipe"]))
+
+    monkeypatch.setattr("animix.cli.render_command.render", render)
+    assert run("demo", *(["--no-recipe"] if no_recipe else []))[0] == 0
+    assert asked == [([animix.demo.TIMELINE], no_recipe)]

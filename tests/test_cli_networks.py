@@ -151,7 +151,7 @@ def test_what_can_not_be_told_is_an_error(monkeypatch, capsys, place, options, c
         stdout = stack.enter_context(Path(place).open("w")) if place else None
         monkeypatch.setattr("sys.stdout", stdout)
         assert app(arguments, standalone_mode=False) == 1
-    assert "results are lost" in capsys.readouterr().err
+    assert "results told there are lost" in capsys.readouterr().err
 
 
 def test_pace_is_told_in_what_is_counted():

@@ -324,12 +324,17 @@ def test_progress_is_for_values_that_are_no_numbers():
     text = """{networks: {a: a.pkl}, duration: 6s,
                latents: {1s: 3, 2s: 17 hold, 3s: me.npz smooth, 5s: 3 quad-in}}"""
     timeline = read_timeline(text, "reel.yaml")
-    curve = resolve(timeline.latents.track, timeline.clip(True))
+    curve = resolve(timeline.latents[0].path.track, timeline.clip(True))
     before, after, share = curve.progress([0, 15, 30, 45, 89, 105, 150, 165], timeline.fps)
     assert before.tolist() == [3, 3, 0, 0, 1, 2, 3, 3]
     assert after.tolist() == [0, 0, 1, 1, 2, 3, 0, 0]
     np.testing.assert_allclose(share, [0.25, 0.5625, 0, 0.5, 0, 0.15625, 0, 0.0625])
-    assert [timeline.latents.keys[int(v)].source for v in curve.values] == [3, 17, "me.npz", 3]
+    assert [timeline.latents[0].path.keys[int(v)].source for v in curve.values] == [
+        3,
+        17,
+        "me.npz",
+        3,
+    ]
 
 
 def test_progress_stands_still_before_the_first_and_after_the_last_key_without_a_loop():

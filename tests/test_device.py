@@ -42,6 +42,12 @@ def test_gpus_that_are_not_there_are_refused(four_gpus, text, words):
         choose_gpus(text)
 
 
+def test_what_is_no_number_is_told_where_there_is_no_gpu_too(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(OptionError, match='--gpus "foo": expected all, or numbers such as 0,1'):
+        choose_gpus("foo")
+
+
 @pytest.mark.parametrize("text", ["all", "0", "0,1"])
 def test_without_cuda_there_are_no_gpus(monkeypatch, text):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)

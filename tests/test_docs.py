@@ -13,6 +13,9 @@ from animix.cli.commands import app
 from animix.film import open_film
 from animix.timeline.eases import EASES
 from animix.timeline.reader import read_timeline
+from benchmarks import beats
+from benchmarks.grooves import RATE, Groove, render
+from tests.sounds import write_wav
 from tools import eases_page
 from tools.commands_page import PAGE, commands_page
 
@@ -62,12 +65,22 @@ def examples_of_the_language():
         yield from (START + line + rest for line in alternatives)
 
 
+@pytest.fixture(scope="module")
+def document(tmp_path_factory):
+    """The place of a timeline, with a song beside it."""
+    folder = tmp_path_factory.mktemp("document")
+    groove = Groove("rock", 110, seed=3, seconds=8)
+    write_wav(folder / "song.wav", render(groove), RATE)
+    return folder / "document.yaml"
+
+
 @pytest.mark.parametrize("text", list(examples_of_the_language()))
-def test_every_example_of_the_language_is_read(text, tmp_path):
-    (tmp_path / "porcelain.yaml").write_text(f"{START}audio: a.mp3\nframe: {{zoom: 2}}\n")
+def test_every_example_of_the_language_is_read(text, document):
+    base = f"{START}audio: song.wav\nframe: {{zoom: 2}}\n"
+    (document.parent / "porcelain.yaml").write_text(base)
     text = text if "blend:" in text else text + "blend: [faces]\n"
-    (tmp_path / "document.yaml").write_text(text)
-    timelines = animix.variants(tmp_path / "document.yaml")
+    document.write_text(text)
+    timelines = animix.variants(document)
     assert (len(timelines) > 1) == ("variants:" in text)
 
 
@@ -185,6 +198,16 @@ def test_the_figures_of_processors_are_those_of_their_benchmark():
         columns = ("naive", "plain", "float32", "pictures", "times_naive")
         figures = " | ".join(str(result[column]) for column in columns)
         assert f"| {case} | {figures} |" in page
+
+
+def test_the_figures_of_trackers_are_those_of_their_benchmark():
+    report = json.loads((ROOT / "benchmarks/results/beats.json").read_text())
+    page = (ROOT / "docs/timeline.md").read_text(encoding="utf-8")
+    for name, found in report.items():
+        counts = beats.totals(found)
+        assert beats.row_of(name, found) in page
+        assert counts["grooves"] == 144
+    assert beats.totals(report["animix"])["right"] >= 0.8 * 144
 
 
 def test_no_document_has_a_gap():

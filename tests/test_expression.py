@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from animix.errors import TimelineError
+from animix.sound.envelopes import ENVELOPES, Envelopes
 from animix.timeline.clock import Clock
 from animix.timeline.curves import resolve
 from animix.timeline.expression import Moments
@@ -22,8 +23,11 @@ CLOCK = Clock(FPS)
 HEAD = "networks: {faces: a.pkl, anime: b.pkl}\nduration: 6s\nlatents: [3, 17]\n"
 
 
+SOUND = Envelopes(np.array([0.0, 6.0]), {name: np.array([0.0, 1.0]) for name in ENVELOPES})
+
+
 def moments(loop=True, fps=FPS, seconds=6):
-    return Moments(np.arange(int(seconds * fps)), fps, FPS, Fraction(seconds), loop)
+    return Moments(np.arange(int(seconds * fps)), fps, FPS, Fraction(seconds), loop, SOUND)
 
 
 def values(text, **how):

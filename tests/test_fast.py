@@ -98,6 +98,22 @@ def test_noise_latents_labels_and_truncation_are_the_plain_engines(tmp_path, noi
     assert_same_pictures(*both(tmp_path, text, projected={"me.npz": w}))
 
 
+STYLES = (
+    "latents: {4: {seeds: [3, me.npz], path: linear, speed: =1 + sine(0.6s)},"
+    " 8: {seeds: [5], edits: [{direction: me.npz, amount: {8: {0s: 0, 50%: 2, end: 0}}}]},"
+    " 16..: {seeds: [17, 4], space: z, edits: [{direction: sefa 2, amount: 0.5}]}}"
+)
+"""A path of each kind, and edits."""
+
+
+def test_paths_by_resolution_and_edits_are_the_plain_engines(tmp_path):
+    write_networks(tmp_path)
+    w = np.random.default_rng(0).normal(size=(6, 16)).astype(np.float32)
+    np.savez(tmp_path / "me.npz", w=w)
+    text = f"{BLENDS['a sweep']}\n{STYLES}\n"
+    assert_same_pictures(*both(tmp_path, text, projected={"me.npz": w}))
+
+
 @pytest.mark.parametrize("batch_size", [1, 4, 16])
 def test_a_frame_is_the_same_bytes_from_the_film_from_a_range_and_alone(tmp_path, batch_size):
     write_networks(tmp_path)

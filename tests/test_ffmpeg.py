@@ -320,7 +320,7 @@ FAKES = {
     ),
     "disk full": (
         "sys.stdin.buffer.read(20000)\n" + SAY.format("No space left on device") + "sys.exit(228)",
-        r"stopped taking frames .*exit code 228[^$]*free space[^$]*No space left on device$",
+        r"frames .*exit code 228; its disk is full, make room[^$]*No space left on device$",
     ),
     "killed": (
         "sys.stdin.buffer.read(20000)\nos.kill(os.getpid(), 9)",

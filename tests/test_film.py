@@ -245,7 +245,7 @@ def test_a_frame_is_the_blend_that_the_public_names_give(folder):
     mixed = animix.blend(networks, row.mix)
     ws = sum(
         weight * mixed.mapping(np.random.RandomState(seed).randn(1, 16), truncation_psi=0.7)
-        for seed, weight in row.latents
+        for seed, weight in row.points[0].latents
     )
     expected = mixed.synthesis(ws)[0]
     assert torch.allclose(film.canvas(5), expected, rtol=0, atol=1e-5)
@@ -311,6 +311,43 @@ def test_projected_latents_are_used_as_they_are(folder):
     )
     film = open_film(load_timeline(folder / "me.yaml"), device="cpu", precision="float32")
     assert torch.allclose(film.canvas(0), network.synthesis(w)[0], atol=1e-5)
+
+
+def test_paths_by_resolution_and_edits_are_what_the_public_names_give(folder):
+    network = animix.load_network(folder / "faces.safetensors")
+    low, high = (
+        network.mapping(np.random.RandomState(seed).randn(1, 16), truncation_psi=0.7)
+        for seed in (3, 17)
+    )
+    smile = np.random.default_rng(0).normal(size=16)
+    np.save(folder / "smile.npy", smile)
+    (folder / "me.yaml").write_text(
+        "networks: {faces: faces.safetensors}\nduration: 1s\nlatents:\n"
+        "  4..8: {seeds: 3, edits: [{direction: sefa 2, amount: {8: 1.5}}]}\n"
+        "  16..: {seeds: 17, edits: [{direction: smile.npy, amount: -2}]}\n"
+    )
+    film = open_film(load_timeline(folder / "me.yaml"), device="cpu", precision="float32")
+    # conv1 of 4 px; both of 8 px; both of 16 px and the last torgb.
+    ws = torch.cat([low[:, :3], high[:, 3:]], dim=1)
+    ws[:, 1:3] += 1.5 * animix.sefa(network)[1]
+    ws[:, 3:] -= 2 * torch.from_numpy(smile / np.linalg.norm(smile)).float()
+    assert torch.allclose(film.canvas(0), network.synthesis(ws)[0], atol=1e-5)
+    assert folder / "smile.npy" in film.files
+
+
+@pytest.mark.parametrize(
+    ("latents", "message"),
+    [
+        ("{seeds: 3, edits: [{direction: none.npy, amount: 1}]}", "no such file"),
+        ("{seeds: 3, edits: [{direction: sefa 17, amount: 1}]}", "this network has 16 directions"),
+        ("{4: [3], 8: [5]}", "latents has no path for 16"),
+    ],
+)
+def test_latents_that_these_networks_can_not_have_are_mistakes(folder, latents, message):
+    text = f"networks: {{faces: faces.safetensors}}\nduration: 1s\nlatents: {latents}\n"
+    (folder / "me.yaml").write_text(text)
+    with pytest.raises(TimelineError, match=message):
+        open_film(load_timeline(folder / "me.yaml"), device="cpu")
 
 
 def test_mapping_may_come_from_another_network(folder):

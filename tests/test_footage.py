@@ -265,6 +265,47 @@ def test_an_output_that_fails_at_its_end_costs_no_other(folder, tmp_path, monkey
     assert not (tmp_path / "out" / "a.mov").exists()
 
 
+@pytest.mark.parametrize("dying", [["a.mov"], ["c.mp4"], ["a.mov", "b.mp4"], ["a.mov", "c.mp4"]])
+def test_an_output_whose_encoder_dies_costs_no_other(folder, tmp_path, monkeypatch, dying):
+    make = rendering.make_encoder
+
+    def made(path: Path, settings: EncoderSettings, segments: object):
+        encoder = make(path, settings, segments)
+        if path.name in dying:
+            monkeypatch.setattr(encoder, "write", die)
+        return encoder
+
+    def die(_: object) -> None:
+        raise EncodeError(f"{tmp_path}/.a.mov.part-1-abcdef-2/clip.nut: ffmpeg died")
+
+    monkeypatch.setattr(rendering, "make_encoder", made)
+    sizes = {"a.mov": "24x40", "b.mp4": "16x16", "c.mp4": "32x32"}
+    films = opened(folder, *(f"{{file: {name}, size: {sizes[name]}}}" for name in sizes))
+    with pytest.raises(EncodeError) as caught:
+        render(films, tmp_path / "out")
+    assert str(caught.value) == f"{tmp_path}/a.mov: ffmpeg died"  # by the name that was asked for
+    whole = sorted(path.name for path in (tmp_path / "out").iterdir() if path.name != ".animix")
+    assert whole == sorted({*sizes} - {*dying})
+    assert all(count_frames(tmp_path / "out" / name) == 30 for name in whole if name != "a.mov")
+
+
+def test_when_every_encoder_has_died_nothing_more_is_painted(
+    folder, tmp_path, monkeypatch, painted
+):
+    def die(*_: object) -> None:
+        raise EncodeError("ffmpeg died")
+
+    monkeypatch.setattr("animix.video.segments.SegmentEncoder.write", die)
+    films = opened(folder, "{file: a.mp4, size: 24x40}", "{file: b.mp4, size: 16x16}")
+    jobs = jobs_of(films)
+    out = tmp_path / "out"
+    steps = encode_all([replace(job, target=out / job.target.name) for job in jobs])
+    with pytest.raises(EncodeError, match="died"):
+        deque(steps, maxlen=0)
+    assert list(out.iterdir()) == []
+    assert len(painted) < 30
+
+
 def test_what_any_platform_refuses_is_told_of_all(folder: Path):
     films = opened(folder, "reels", "{preset: tiktok, size: 64x64}")
     with pytest.raises(TimelineError) as caught:
@@ -323,3 +364,5 @@ def test_a_loop_that_is_no_whole_number_of_frames_is_told(folder: Path):
         "at 24 fps the loop of 1.1 s is 16.7 ms shorter: it has no whole number of frames"
     )
     assert not any("loop" in note for note in opened(folder, *MIXED)[0].notes)
+    slow = opened(folder, "{file: a.mp4, fps: 0.1}", duration="6s", fps="30")[0].notes
+    assert "at 0.1 fps the loop of 6 s is 4 s longer: it has no whole number of frames" in slow

@@ -25,7 +25,7 @@ from animix.engine.styles import prepare
 from animix.errors import OptionError
 from animix.film import open_film
 from animix.timeline.reader import load_timeline
-from tests.test_fast import BLENDS, NETWORKS, assert_same_pictures, write_networks
+from tests.test_fast import BLENDS, NETWORKS, STYLES, assert_same_pictures, write_networks
 from tests.tiny import plainly, tiny_stylegan3, write_tensors, write_tiny
 
 TOLERANCE = {"float32": 1e-5, "bfloat16": 2e-2}
@@ -64,6 +64,14 @@ def test_noise_latents_labels_and_truncation_are_the_plain_engines(tmp_path, noi
         "truncation: {4..4: 0.5, 8..: {0%: 1, 50%: 0.7, 100%: 1}}\n",
     )
     w = np.load(tmp_path / "me.npz")["w"][0].astype(np.float32)
+    assert_same_pictures(plainly(film, projected={"me.npz": w}), film)
+
+
+def test_paths_by_resolution_and_edits_are_the_plain_engines(tmp_path):
+    write_networks(tmp_path)
+    w = np.random.default_rng(0).normal(size=(6, 16)).astype(np.float32)
+    np.savez(tmp_path / "me.npz", w=w)
+    film = opened(tmp_path, f"{BLENDS['a sweep']}\n{STYLES}\n")
     assert_same_pictures(plainly(film, projected={"me.npz": w}), film)
 
 

@@ -172,6 +172,35 @@ def test_the_fast_engine_paints_as_the_plain_one(folder, architecture, noise):
         assert relative_error(film.canvas(index), expected) < 1e-2
 
 
+@pytest.mark.parametrize("kind", ["stylegan2", "stylegan3"])
+def test_the_fast_engine_takes_paths_by_resolution_and_edits(folder, kind):
+    make = {"stylegan2": tiny_tensors, "stylegan3": tiny_stylegan3}[kind]
+    tensors, metadata = make(img_resolution=64, channels=64)
+    write_tensors(folder / "faces.safetensors", tensors, metadata)
+    relative = relative_of(tensors, amount=0.1, seed=1)
+    write_tensors(folder / "art-1.safetensors", relative, metadata)
+    np.save(folder / "smile.npy", np.linspace(-1, 1, 16, dtype=np.float32))
+    (folder / "reel.yaml").write_text(
+        "networks: {faces: faces.safetensors, art: art-1.safetensors}\nduration: 2s\nfps: 10\n"
+        "blend: {swap: 16}\nlatents:\n"
+        "  4..16: {seeds: [3, 17], even: true, edits: [{direction: sefa 1, amount: =sine(2s)}]}\n"
+        "  32..: {seeds: [5, 9], edits: [{direction: smile.npy, amount: {32: 2}}]}\n"
+    )
+    timeline = load_timeline(folder / "reel.yaml")
+    film = open_film(timeline, device="cuda")
+    assert isinstance(film.engine, FastEngine)
+    for index in (0, 5, 10, 19):
+        expected = plainly(film).canvas(index).cpu().numpy()
+        assert relative_error(film.canvas(index), expected) < 1e-2
+    again = open_film(timeline, device="cuda")
+    for kept in (folder / ".animix").glob("even-*.json"):
+        kept.unlink()
+    anew = open_film(timeline, device="cuda")
+    for index in (3, 12):
+        frames = {each.yuv420(index).tobytes() for each in (film, again, anew)}
+        assert len(frames) == 1
+
+
 @pytest.mark.parametrize("settings", [{}, {"conv_kernel": 1, "use_radial_filters": True}])
 @pytest.mark.parametrize("blend", ["{swap: {0%: none, 50%: 8, 100%: none}}", "{swap: 16}"])
 def test_the_fast_engine_paints_stylegan3_as_the_plain_one(folder, blend, settings):

@@ -144,7 +144,7 @@ def test_whatever_is_typed_is_a_timeline_that_can_be_sampled_or_a_timeline_error
         timeline = read_timeline(mutated(text, seed), "reel.yaml")
         for loop in (True, False):
             clip = timeline.clip(loop)
-            for track in (*tracks(timeline), walk(timeline.latents, clip)):
+            for track in (*tracks(timeline), *(walk(band.path, clip) for band in timeline.latents)):
                 frames = np.unique(np.linspace(0, clip.num_frames - 1, 20).astype(np.int64))
                 numbers = track.with_values(lambda value: WORDS.get(value, value))
                 seam(numbers, clip)

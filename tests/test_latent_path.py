@@ -11,7 +11,7 @@ HEAD = "networks: {faces: ffhq.pkl}\nduration: 6s\n"
 
 
 def latents(text):
-    return read_timeline(f"{HEAD}latents: {text}\n", "reel.yaml").latents
+    return read_timeline(f"{HEAD}latents: {text}\n", "reel.yaml").latents[0].path
 
 
 def sources(text):
@@ -37,7 +37,7 @@ def test_seeds_and_files_in_order(text, expected):
 
 
 def test_without_latents_the_path_stands_at_seed_0():
-    path = read_timeline(HEAD, "reel.yaml").latents
+    path = read_timeline(HEAD, "reel.yaml").latents[0].path
     assert ([key.source for key in path.keys], path.every, path.space, path.path) == (
         [0],
         None,
@@ -69,6 +69,44 @@ def test_latents_with_an_arrow_go_from_one_to_the_other_each_time():
     assert (run.value, run.arrival, run.ease) == (0, 1, Ease("ease-in"))
 
 
+def test_seeds_at_times_stand_beside_options():
+    path = latents("{seeds: {0s: 3, 2s: 17 hold, end: 3}, path: linear}")
+    assert ([key.source for key in path.keys], path.path) == ([3, 17, 3], "linear")
+    assert [key.value for key in path.track.keys] == [0, 1, 2]
+
+
+def test_speed_and_even():
+    path = latents("{seeds: [3, 17], speed: {0s: 1, 3s: 0, end: 1}, even: true}")
+    assert [key.value for key in path.speed.keys] == [1, 0, 1]
+    assert path.even
+    assert (latents("[3, 17]").speed, latents("{seeds: 3, even: false}").even) == (None, False)
+
+
+def test_edits_have_a_direction_and_an_amount_that_may_be_by_resolution():
+    path = latents(
+        "{seeds: 3, edits: [{direction: a.npy, amount: {4..8: {0s: 0, end: 2}, 32..: 1}},"
+        " {direction: sefa 12, amount: =sine(2s)}]}"
+    )
+    first, second = path.edits
+    assert (first.direction, second.direction) == ("a.npy", 12)
+    assert first.amount.track_at(16) is None and first.amount.unlisted == 0
+    assert [key.value for key in first.amount.track_at(8).keys] == [0, 2]
+    assert first.amount.track_at(64).keys[0].value == 1
+    assert any(second.amount.track_at(1024).expressions())
+
+
+def test_latents_by_resolution_are_paths_in_the_order_of_their_resolutions():
+    text = "{64..: {seeds: [8, me.npz], every: 2s}, 4..16: [3, 17], 32: {0s: 5, end: 6}}"
+    bands = read_timeline(f"{HEAD}latents: {text}\n", "reel.yaml").latents
+    assert [(band.low, band.high) for band in bands] == [(4, 16), (32, 32), (64, None)]
+    assert [[key.source for key in band.path.keys] for band in bands] == [
+        [3, 17],
+        [5, 6],
+        [8, "me.npz"],
+    ]
+    assert bands[2].path.every == 2
+
+
 @pytest.mark.parametrize(
     ("text", "column", "message", "hint"),
     [
@@ -88,11 +126,39 @@ def test_latents_with_an_arrow_go_from_one_to_the_other_each_time():
         ("{seeds: [3], every: 2}", 30, "2 needs a unit", "write 2s"),
         ("{seeds: [3], space: z, path: spline}", 39, "a path in z goes by slerp", "leave path out"),
         ("{seeds: [3], ease: foo}", 29, 'unknown ease "foo"', ""),
-        ("{seeds: [3], speed: 2}", 23, "speed: planned but not available yet", ""),
-        ("{seeds: [3], even: true}", 23, "even: planned but not available yet", ""),
-        ("{seeds: [3], edits: []}", 23, "edits: planned but not available yet", ""),
+        ("{seeds: [3], speed: -2}", 30, "speed can't be -2: the least is 0", ""),
+        ("{seeds: [3, 4], speed: 0}", 33, "speed is 0 all the time", "a single seed"),
+        ("{seeds: [3], speed: 1, every: 1s}", 30, "every and speed both say when", "leave speed"),
+        ("{seeds: {0s: 3, end: 4}, speed: 1}", 42, "the seeds and speed both say when", ""),
+        ("{seeds: [3], even: true, every: 1s}", 29, "every and even both say when", "leave even"),
+        ("{seeds: [3], even: maybe}", 29, 'unknown even "maybe"', "true or false"),
+        ("{seeds: [3, 4], even: true, ease: sine-in}", 44, "an even path has no ease", ""),
+        ("{seeds: [3, 4 hold], even: true}", 22, "an even path has no ease", ""),
+        ("{seeds: {0s: 3, end: 4}, every: 1s}", 42, "have their times: every says nothing", ""),
+        ("{seeds: {4..8: 3}}", 18, "seeds is a list, or a map of times", "write seeds: {0s: 3"),
+        ("{seeds: [3], edits: smile.npy}", 30, "edits is a list of directions", "write - {dir"),
+        ("{seeds: [3], edits: [smile.npy]}", 31, "an edit is a direction and an amount", ""),
+        ("{seeds: 3, edits: [{amount: 1}]}", 29, "this edit has no direction", ""),
+        ("{seeds: 3, edits: [{direction: sefa 1}]}", 29, "this edit has no amount", ""),
+        (
+            "{seeds: 3, edits: [{direction: sefa, amount: 1}]}",
+            41,
+            "sefa needs the number",
+            "sefa 3",
+        ),
+        (
+            "{seeds: 3, edits: [{direction: sefa 0, amount: 1}]}",
+            41,
+            '"sefa 0" is no dire',
+            "from 1",
+        ),
+        ("{seeds: 3, edits: [{direction: a.png, amount: 1}]}", 41, '"a.png" is no direction', ""),
+        ("{seeds: 3, edits: [{direction: a.npy, amout: 1, amount: 1}]}", 48, "unknown key", ""),
         ("{0s: 3, 2s: 4, space: z}", 25, '"space" is an option among the times', ""),
-        ("{4..32: 3, 64..: 4}", 10, "latents by resolution: planned but", ""),
+        ("{4..32: 3, 128..: 4}", 21, "latents has no path for 64", "leave no gap"),
+        ("{4..32: 3, 32..: 4}", 21, '"32.." and "4..32" overlap', "both ends"),
+        ("{4..32: 3, 64..: {4..8: 5}}", 27, "resolutions inside resolutions", "stand outside"),
+        ("{4..32: 3, 64..: {seeds: [x]}}", 36, '"x" is no latent', ""),
         ("{0s: 3 -> 4}", 17, '"->" stands only in keys with "every"', "write 0s..end every"),
         ("{0s..end every 1s: 3 -> x}", 34, '"x" is no latent', ""),
         ("{0s..end every 1s: 3 linear -> 4}", 29, "an ease stands behind both", ""),

@@ -11,7 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from animix.errors import LatentError
-from animix.latents import KeyPath, load_latent, one_hot, slerp, spline, straight, z_of_seed
+from animix.latents import (
+    KeyPath,
+    load_direction,
+    load_latent,
+    moments_at,
+    one_hot,
+    slerp,
+    spline,
+    straight,
+    z_of_seed,
+)
 from animix.networks.facts import Layer, NetworkFacts
 from tests.memory import little_memory
 
@@ -131,6 +141,28 @@ def test_a_path_that_stands_still_has_one_entry_for_all_frames():
     assert path.at(0) == path.at(12345) == ((0, 1.0),)
 
 
+@given(st.lists(st.floats(0, 100), min_size=2, max_size=30))
+def test_a_walk_goes_forward_by_its_length_from_its_start_to_its_end(steps):
+    lengths = np.concatenate([[0], np.cumsum(steps)])
+    shares = np.linspace(0, 1, 101)
+    found = moments_at(lengths, shares)
+    assert (found[0], found[-1]) == pytest.approx((0, 1))
+    assert (np.diff(found) >= -1e-12).all()
+    if lengths[-1] > 0 and min(steps) > 1e-2 * np.mean(steps):
+        behind = np.interp(found, np.linspace(0, 1, len(lengths)), lengths / lengths[-1])
+        assert np.abs(behind - shares).max() < 1 / (len(steps) + 1)
+
+
+def test_a_walk_between_two_places_that_are_one_keeps_its_times():
+    shares = np.linspace(0, 1, 5)
+    assert (moments_at(np.zeros(4), shares) == shares).all()
+
+
+def test_a_walk_that_stands_still_for_a_while_is_through_at_once():
+    found = moments_at(np.array([0.0, 1, 1, 1, 2]), np.array([0.499, 0.501]))
+    assert found[0] < 0.3 and found[1] > 0.7
+
+
 W = np.random.default_rng(0).standard_normal((4, 16)).astype(np.float32)
 
 
@@ -147,6 +179,27 @@ def test_a_w_of_any_usual_shape_is_read(tmp_path, shape, suffix):
         torch.save({"w": torch.from_numpy(w.copy())}, path)
     expected = W if shape[-2:] == (4, 16) else np.broadcast_to(W[0], (4, 16))
     assert (load_latent(path, FACTS) == expected).all()
+
+
+@pytest.mark.parametrize("w", [W, W[:1], 3 * W[0], W * np.eye(4, dtype=np.float32)[1][:, None]])
+def test_a_direction_has_length_1(tmp_path, w):
+    np.save(tmp_path / "a.npy", w)
+    found = load_direction(tmp_path / "a.npy", "a.npy", FACTS)
+    assert (found.name, found.vectors.shape, found.vectors.dtype) == ("a.npy", (4, 16), np.float32)
+    assert np.linalg.norm(found.vectors, axis=1).max() == pytest.approx(1)
+    np.save(tmp_path / "b.npy", 7 * w)
+    same = load_direction(tmp_path / "b.npy", "b.npy", FACTS)
+    assert np.abs(same.vectors - found.vectors).max() < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("w", "message"),
+    [(np.zeros(16), "0 everywhere"), (np.ones(9), "needs a w of"), (np.full(16, np.nan), "finite")],
+)
+def test_a_direction_that_leads_nowhere_fails(tmp_path, w, message):
+    np.save(tmp_path / "a.npy", w)
+    with pytest.raises(LatentError, match=message):
+        load_direction(tmp_path / "a.npy", "a.npy", FACTS)
 
 
 @pytest.mark.parametrize(

@@ -282,7 +282,7 @@ USES = ("markers: {drop: bar 3}", "truncation: {drop - 1b: 1, 2bar: 1, end: 1}")
     [
         ("title: x", "4:17", "beats and bars need a bpm", "write audio: {bpm: 128}"),
         ("audio: song.wav", "4:17", "beats and bars need a bpm", "write audio: {bpm: 128}"),
-        ("audio: {bpm: auto}", "3:14", "bpm: auto: planned but not available yet", "bpm: 128"),
+        ("audio: {bpm: auto}", "3:14", "is found in a sound: audio has no file", "bpm: auto}"),
         ("audio: {bpm: fast}", "3:14", "is no number of beats a minute", "bpm: 128"),
         ("audio: {bpm: 0}", "3:14", "beats a minute: expected 1 to 1000", ""),
         ("audio: {bpm: 1e3}", "3:14", "is no number of beats a minute", ""),

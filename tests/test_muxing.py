@@ -217,7 +217,7 @@ FAKES = {
     "killed": ("os.kill(os.getpid(), 9)", "sound can't be encoded .killed by signal 9[^$]*nothing"),
     "disk full": (
         "sys.stderr.write('No space left on device'); sys.exit(228)",
-        r"sound can't be encoded \(exit code 228\)[^$]*free space[^$]*No space left on device$",
+        r"can't be encoded \(exit code 228; its disk is full, make room[^$]*space left on device$",
     ),
     "hangs": ("time.sleep(60)", "ffmpeg hasn't moved for 0.3 s"),
     "talks": (

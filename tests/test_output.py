@@ -101,6 +101,12 @@ MISTAKES = {
     "no preset": ("output: vhs", 9, 'unknown output preset "vhs"', "the presets are tiktok, reels"),
     "key": ("output: {presett: gif}", 10, 'unknown key "presett"', 'did you mean "preset"?'),
     "empty": ("output: {}", 9, "no preset and no file", "reel.mp4"),
+    "nothing": ("output: ", 8, "output has no value", "expected a preset or a file"),
+    "an empty text": ('output: ""', 9, "output has no value", "expected a preset or a file"),
+    "null in a list": ("output: [null]", 10, "output has no value", "expected a preset or a file"),
+    "an empty preset": ("output: {preset: }", 18, "preset has no value", "expected a preset"),
+    "an empty file": ("output: {file: }", 16, "file has no value", "expected a file's name"),
+    "a side of one": ("output: {size: 1x1}", 16, "a side of 1 pixel: expected 16 to 16384", ""),
     "ending": (
         "output: reel.avi",
         9,

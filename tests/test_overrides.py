@@ -34,7 +34,7 @@ def test_a_value_is_added_with_the_maps_on_its_way():
 
 
 def test_lists_are_entered_by_name_or_index():
-    assert overridden(latents__1="5").latents.keys[1].source == 5
+    assert overridden(latents__1="5").latents[0].path.keys[1].source == 5
     assert overridden(blend__1__anime__width="2").blend[1].width.keys[0].value == 2
     assert overridden(blend__faces__snapshot="first").blend[0].snapshot.keys[0].value == "first"
     assert [layer.network for layer in overridden(blend__anime="faces").blend] == ["faces"] * 2

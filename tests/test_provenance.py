@@ -22,8 +22,10 @@ from animix.timeline.yaml_text import yaml_text
 from animix.version import VERSION
 from animix.video.metadata import read_recipe
 from animix.whole_file import digest_of
+from benchmarks import grooves
 from tests import mp4
 from tests.reel import REEL, make_reel, open_reel, recipe, render
+from tests.sounds import write_wav
 
 
 @pytest.fixture
@@ -74,6 +76,9 @@ def test_a_recipe_tells_everything_and_no_folder(folder):
         "{networks: {aa: secret/faces.safetensors, bb: secret/art-1.safetensors}, duration: 2b,"
         " audio: {bpm: 140, first-beat: 100ms}, markers: {drop: 1b}, sections: {hook: drop..end},"
         " blend: {alpha: {0s: 0, drop: 1, end: 0}}}",
+        "{networks: {aa: secret/faces.safetensors}, duration: 1s, latents: {4: {seeds: [1, 2],"
+        " speed: {0s: 1, 50%: 0, end: 1}, edits: [{direction: secret/w.npy, amount: 2}]}, 8..: [7,"
+        " secret/w.npy]}}",
         "{networks: {aa: secret/faces.safetensors}, duration: 1bar, output: reel.gif, fps: 10,"
         " audio: {file: secret/song.wav, bpm: 140}}",
     ],
@@ -138,6 +143,19 @@ def test_two_files_of_one_name_are_told_apart_and_one_of_two_places_is_not(folde
         in found.replace('"', "")
     )
     assert found.count("# sha256") == 2
+
+
+def test_a_tempo_that_was_found_in_the_sound_is_told(folder):
+    song = folder / "secret" / "song.wav"
+    groove = grooves.Groove("rock", 110, seed=3, first_beat_seconds=0.4, seconds=8)
+    write_wav(song, grooves.render(groove), grooves.RATE)
+    text = REEL.replace("fade-in: 100ms", "fade-in: 100ms, bpm: auto")
+    found = recipe(open_reel(folder, text))
+    again = read_timeline(found, folder / "again.yaml", listen=False)
+    film = open_reel(folder, text)
+    assert again.clock.bpm == film.timeline.clock.bpm == 110
+    assert again.clock.first_beat_seconds == film.timeline.clock.first_beat_seconds > 0.3
+    assert "auto" not in found and recipe(film) == found
 
 
 def test_a_timeline_that_is_too_long_is_left_out(folder, monkeypatch):

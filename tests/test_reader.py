@@ -62,9 +62,9 @@ frame: {rotate: {0s..end every 1s: 0 -> 90 spring 0.4}}
 """
 
 
-def mistakes_of(text, overrides=None):
+def mistakes_of(text, overrides=None, path="reel.yaml"):
     with pytest.raises(TimelineError) as caught:
-        read_timeline(text, "reel.yaml", overrides)
+        read_timeline(text, path, overrides)
     return caught.value.mistakes
 
 
@@ -158,7 +158,7 @@ def test_frames_are_counted_exactly_halves_up(duration, fps, num_frames):
         ("size: 1080", 7, '"1080" is no size', "WIDTHxHEIGHT"),
         ("size: 8x1080", 7, "a side of 8 pixels", ""),
         ("size: 99999x1080", 7, "a side of 99999 pixels", ""),
-        ("loop: on", 7, 'unknown loop "on"', "auto, true or false"),
+        ("loop: on", 7, 'unknown loop "on"', 'did you mean "true"?'),
         ("mapping: face", 10, 'unknown network "face"', 'did you mean "faces"?'),
         ("noise: const", 8, 'unknown noise "const"', "fixed, none or random"),
         ("noise: {loop: 0s}", 15, "no length above 0", ""),
@@ -193,7 +193,8 @@ def test_frames_are_counted_exactly_halves_up(duration, fps, num_frames):
         ("extends: base.yaml", 10, "base.yaml: there is no such file", ""),
         ("nettworks: {}", 1, 'unknown key "nettworks"', 'did you mean "networks"?'),
         ("zzzzz: 1", 1, 'unknown key "zzzzz"', "a timeline has title, size"),
-        ("title: ' '", 8, "title has no value", ""),
+        ("title: ' '", 8, "title has no value", "expected a text"),
+        ('title: "a\\0b"', 8, "the character U+0000 can't stand in a value", ""),
         ("latents: {seeds: [' ']}", 19, "a latent has no value", ""),
         ("title: [a]", 8, "title is a text, found a list", ""),
     ],

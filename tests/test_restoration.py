@@ -16,7 +16,7 @@ from animix.ffmpeg.program import find_ffmpeg
 from animix.film import open_film
 from animix.rendering import encode
 from animix.restoration import restore
-from animix.timeline.reader import load_timeline
+from animix.timeline.reader import load_timeline, variants
 from animix.video.metadata import Metadata, write_metadata
 from tests.reel import REEL, make_reel, open_reel, recipe, render
 
@@ -38,6 +38,15 @@ def picture_with(path, text):
 def framemd5(path):
     command = [find_ffmpeg(), "-v", "error", "-i", str(path), "-f", "framemd5", "-"]
     return subprocess.run(command, capture_output=True, check=True).stdout
+
+
+def test_a_strangers_recipe_has_no_sound_opened(folder):
+    text = REEL.replace("secret/", "").replace("fade-in: 100ms", "bpm: auto")
+    before = picture_with(folder / "before.png", f"# animix 0.1.0 render\n{text}")
+    shutil.copy(folder / "secret" / "song.wav", folder / "song.wav")
+    with pytest.raises(TimelineError, match="no sound is opened for this text"):
+        restore(before, folder / "again.yaml")
+    assert not list(folder.glob("*.beats.json"))
 
 
 # -- Back and again --------------------------------------------------------------------------------
@@ -110,7 +119,7 @@ def test_each_of_several_outputs_comes_back_with_its_own_pictures(folder, fps, o
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_every_example_comes_back_with_the_demo_s_networks(path, tmp_path):
-    film = open_film(load_timeline(path), device="cpu")
+    film = open_film(variants(path)[0], device="cpu")
     source = picture_with(tmp_path / "still.png", recipe(film))
     restored = restore(source, tmp_path / "again.yaml", sorted(path.parent.glob("*.wav")))
     assert restored.notes == ()

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from animix.errors import OptionError, TimelineError
+from animix.latents import Direction
 from animix.networks.facts import Layer, NetworkFacts
 from animix.sampling import make_schedule
 from animix.schedule import Column, write_csv
@@ -59,7 +60,7 @@ def test_the_smallest_timeline_has_the_defaults():
     row = schedule.row(0)
     assert (schedule.num_frames, schedule.fps, schedule.clip.loop) == (180, 30, True)
     assert (row.psi == 0.7).all()
-    assert row.latents == ((3, 1.0),)
+    assert row.points[0].latents == ((3, 1.0),)
     assert (row.mix == [[0, 1]] * 8).all()
     assert row.noise.kind == "fixed"
 
@@ -118,7 +119,7 @@ def test_truncation_by_resolution_is_a_cutoff():
 )
 def test_latents_are_where_they_are_meant_to_be(loop, latents, at, weights):
     schedule = schedule_of(ONE + f"duration: 4s\nfps: 10\nloop: {loop}\nlatents: {latents}\n")
-    assert dict(schedule.row(at).latents) == pytest.approx(weights)
+    assert dict(schedule.row(at).points[0].latents) == pytest.approx(weights)
 
 
 @pytest.mark.parametrize("loop", ["auto", "false"])
@@ -134,22 +135,22 @@ def test_a_clip_of_one_frame_shows_the_start(loop, duration):
 
 def test_seeds_without_a_loop_end_at_the_last_seed_on_the_last_frame():
     schedule = schedule_of(ONE + "duration: 2s\nloop: false\nlatents: [1, 2, 3]\n")
-    assert dict(schedule.row(0).latents) == {1: 1.0}
-    assert dict(schedule.row(59).latents) == pytest.approx({3: 1.0})
+    assert dict(schedule.row(0).points[0].latents) == {1: 1.0}
+    assert dict(schedule.row(59).points[0].latents) == pytest.approx({3: 1.0})
 
 
 def test_every_seed_of_a_run_on_path_begins_the_way_to_the_next():
     schedule = schedule_of(
         ONE + "duration: 3s\nfps: 10\nloop: false\nlatents: {seeds: [1, 2], every: 2s}\n"
     )
-    last = dict(schedule.row(29).latents)
+    last = dict(schedule.row(29).points[0].latents)
     assert last[2] > 0.3
     assert last[1] > 0.3
 
 
 def test_latents_in_z_go_by_slerp():
     schedule = schedule_of(ONE + "duration: 2s\nlatents: {seeds: [1, 2], space: z}\n")
-    middle = dict(schedule.row(15).latents)
+    middle = dict(schedule.row(15).points[0].latents)
     assert middle[1] == pytest.approx(middle[2])
     assert sum(middle.values()) > 1.2
 
@@ -174,10 +175,10 @@ def test_latents_after_an_arrow_are_reached(options):
     schedule = schedule_of(
         ONE + f"duration: 4s\nfps: 10\n{options}latents: {{0s..4s every 1s: 5 -> 7 linear}}\n"
     )
-    assert dict(schedule.row(10).latents) == {5: 1.0}
-    assert dict(schedule.row(15).latents) == pytest.approx({5: 0.5, 7: 0.5})
-    assert set(dict(schedule.row(19).latents)) == {5, 7}
-    assert dict(schedule.row(19).latents)[7] > 0.9
+    assert dict(schedule.row(10).points[0].latents) == {5: 1.0}
+    assert dict(schedule.row(15).points[0].latents) == pytest.approx({5: 0.5, 7: 0.5})
+    assert set(dict(schedule.row(19).points[0].latents)) == {5, 7}
+    assert dict(schedule.row(19).points[0].latents)[7] > 0.9
 
 
 def test_a_row_is_the_same_alone_and_among_others():
@@ -195,7 +196,7 @@ def test_a_row_is_the_same_alone_and_among_others():
         assert (row.mix == alone.mix).all()
         assert (row.mix == schedule.mix(row.index)).all()
         assert (row.psi == alone.psi).all()
-        for name in ("index", "time_seconds", "latents", "space", "labels", "noise", "framing"):
+        for name in ("index", "time_seconds", "points", "labels", "noise", "framing"):
             assert getattr(row, name) == getattr(alone, name)
 
 
@@ -339,7 +340,144 @@ def test_keys_keep_their_place_at_any_frame_rate():
     for seconds in (0.5, 1, 1.25):
         slow, fast = at_24.row(int(24 * seconds)), at_60.row(int(60 * seconds))
         assert slow.mix == pytest.approx(fast.mix, abs=1e-12)
-        assert dict(slow.latents) == pytest.approx(dict(fast.latents))
+        assert dict(slow.points[0].latents) == pytest.approx(dict(fast.points[0].latents))
+
+
+WALK = "duration: 4s\nfps: 10\n"
+
+
+def points_of(latents, head=WALK, **settings):
+    schedule = schedule_of(f"{ONE}{head}latents: {latents}\n", **settings)
+    return [row.points for row in schedule.rows(range(schedule.num_frames))]
+
+
+def way(points):
+    """How far each frame is from seed 1 on its way to seed 2."""
+    return [dict(point.latents).get(2, 0.0) for (point,) in points]
+
+
+@pytest.mark.parametrize("loop", ["true", "false"])
+@pytest.mark.parametrize("path", ["spline", "linear"])
+def test_a_constant_speed_changes_nothing(loop, path):
+    head = f"{WALK}loop: {loop}\n"
+    plain = points_of(f"{{seeds: [1, 2, 3], path: {path}}}", head)
+    assert points_of(f"{{seeds: [1, 2, 3], path: {path}, speed: 2.5}}", head) == plain
+    computed = points_of(f"{{seeds: [1, 2, 3], path: {path}, speed: =2 + 0*t}}", head)
+    for found, expected in zip(computed, plain, strict=True):
+        assert dict(found[0].latents) == pytest.approx(dict(expected[0].latents), abs=1e-6)
+
+
+def test_a_walk_at_any_speed_ends_where_it_would_without():
+    keys = "{0s: 0, 2s: 0 hold, 3s: 1}"
+    found = way(
+        points_of(f"{{seeds: [1, 2], path: linear, speed: {keys}}}", WALK + "loop: false\n")
+    )
+    assert found[:21] == [0] * 21
+    assert found[-1] == 1
+    assert sorted(found) == found
+    closed = way(points_of("{seeds: [1, 2], path: linear, speed: =1.5 + sine(4s)}"))
+    assert closed[0] == 0 and max(closed) > 0.95 and closed[-1] < 0.1
+    assert closed[10] > 0.6  # it is quick at first
+
+
+def test_a_walk_is_at_one_place_at_one_time_whatever_the_frame_rate():
+    text = "{seeds: [1, 2], path: linear, speed: =1 + 0.9*sine(2s)}"
+    slow = schedule_of(f"{ONE}duration: 4s\nfps: 10\nlatents: {text}\n")
+    fast = schedule_of(f"{ONE}duration: 4s\nfps: 60\nlatents: {text}\n")
+    for index in range(40):
+        expected = dict(fast.row(6 * index).points[0].latents).get(2, 0)
+        assert dict(slow.row(index).points[0].latents).get(2, 0) == pytest.approx(
+            expected, abs=1e-3
+        )
+
+
+@pytest.mark.parametrize(
+    ("latents", "column", "message"),
+    [
+        ("{seeds: [1, 2], speed: =sine(4s)}", 34, "speed is -1 at 3 s: a walk goes forward"),
+        ("{seeds: [1, 2], speed: {0s: 0, end: 0}}", 33, "speed is 0 all the time"),
+        ("{seeds: [1, 2], speed: =1/(t - 2s)}", 34, "a division by zero"),
+        ("{4..8: [1], 16: [2]}", 17, "latents has no path for 32"),
+        ("{16..: [1]}", 17, "latents has no path for 4..8"),
+        (
+            "{seeds: 1, edits: [{direction: sefa 17, amount: 1}]}",
+            29,
+            "sefa 17: this network has 16",
+        ),
+    ],
+)
+def test_a_walk_that_these_networks_can_not_go_is_a_mistake_with_its_column(
+    latents, column, message
+):
+    (found,) = mistakes_of(f"{ONE}{WALK}latents: {latents}\n")
+    assert message in found.message
+    assert (found.mark.line, found.mark.column) == (4, column)
+
+
+def test_each_w_index_takes_the_path_of_the_convolution_that_it_feeds():
+    (low, high) = points_of("{16..: {seeds: [8], space: z}, 4..8: [1, 2]}")[10]
+    # conv1 of 4 px and both of 8 px; both of 16 and 32 px and the last torgb.
+    assert (low.indices, high.indices) == (range(3), range(3, 8))
+    assert dict(low.latents) == pytest.approx({1: 0.5, 2: 0.5})
+    assert (high.latents, high.space) == (((8, 1.0),), "z")
+
+
+def test_ranges_that_a_network_has_no_layers_for_take_no_part():
+    (point,) = points_of("{4..32: [1], 64..: [2]}")[0]
+    assert (point.indices, point.latents) == (range(8), ((1, 1.0),))
+
+
+def test_a_path_that_does_not_close_is_told_by_its_own_place():
+    text = f"{ONE}{WALK}loop: true\nlatents: {{4..8: [1, 2], 16..: {{0s: 3, end: 4}}}}\n"
+    (found,) = mistakes_of(text)
+    assert "the latents are at 4 at the end but at 3 at the start" in found.message
+
+
+DIRECTIONS = {
+    name: Direction(str(name), np.full((8, 16), 0.25, np.float32)) for name in (1, "smile.npy")
+}
+
+
+def test_edits_push_the_w_indices_of_their_path_and_resolutions():
+    text = (
+        "{4..8: {seeds: [1], edits: [{direction: sefa 1, amount: {0s: 0, 50%: 2, end: 0}}]},"
+        " 16..: {seeds: [2], edits: [{direction: smile.npy, amount: {4..16: 3, 32: =-1 + 0*t}}]}}"
+    )
+    timeline = read_timeline(f"{ONE}{WALK}latents: {text}\n", "reel.yaml")
+    schedule = make_schedule(timeline, facts(), [Column("a", 1, 1)], DIRECTIONS)
+    (first, amounts), (second, others) = schedule.row(20).edits
+    assert (first, second) == (DIRECTIONS[1], DIRECTIONS["smile.npy"])
+    assert amounts.tolist() == [2] * 3 + [0] * 5
+    assert others.tolist() == [0] * 3 + [3] * 2 + [-1] * 3
+    assert schedule.row(0).edits[0][1].tolist() == [0] * 8
+    stream = io.StringIO()
+    write_csv(schedule, stream)
+    row = list(csv.DictReader(io.StringIO(stream.getvalue())))[20]
+    assert (row["1 2"], row["smile.npy 3"], row["smile.npy 7"]) == ("2.0", "3.0", "-1.0")
+    assert (row["latents 0..2"], row["latents 3..7"]) == ("1*1", "1*2")
+
+
+def test_an_amount_that_does_not_close_keeps_the_clip_from_looping():
+    text = "{seeds: 1, edits: [{direction: sefa 1, amount: {0s: 0, end: 2}}]}"
+    timeline = read_timeline(f"{ONE}{WALK}latents: {text}\n", "reel.yaml")
+    schedule = make_schedule(timeline, facts(), [Column("a", 1, 1)], DIRECTIONS)
+    assert "amount of sefa 1 is 2 at the end but 0 at the start" in schedule.loop_reason
+
+
+def test_a_film_of_another_rate_shows_the_same_paths_and_edits():
+    text = (
+        "{4..8: {seeds: [1, 2], speed: {0s: 1, 50%: 3, end: 1}, edits:"
+        " [{direction: sefa 1, amount: =sine(4s)}]}, 16..: [3]}"
+    )
+    outputs = "output: [{file: a.mp4}, {file: b.mp4, fps: 5}]\n"
+    timeline = read_timeline(f"{ONE}{WALK}{outputs}latents: {text}\n", "reel.yaml")
+    painted = make_schedule(timeline, facts(), [Column("a", 1, 1)], DIRECTIONS)
+    film = painted.film(Fraction(5), "blur")
+    assert film.num_frames == 20
+    for index in range(20):
+        row, expected = film.row(index), painted.row(2 * index)
+        assert row.points == expected.points
+        assert (row.edits[0][1] == expected.edits[0][1]).all()
 
 
 def test_the_csv_holds_every_frame_with_its_mix():

@@ -37,6 +37,11 @@ def errors(document):
     return [error.message for error in validator.iter_errors(document)]
 
 
+@pytest.mark.parametrize("bpm", ["auto", 128, 140.5])
+def test_a_tempo_is_a_number_or_auto(bpm):
+    assert not errors(SMALL | {"audio": {"file": "song.wav", "bpm": bpm, "release": "1b"}})
+
+
 def test_it_is_a_schema_of_draft_7():
     schema = timeline_schema()
     jsonschema.Draft7Validator.check_schema(schema)
@@ -73,6 +78,8 @@ MISTAKES = {
     "no networks": {"networks": {}},
     "a network's name with a space": {"networks": {"my faces": "a.pkl"}},
     "a sound without a file": {"audio": {"start": "1s"}},
+    "a tempo of another word": {"audio": {"file": "song.wav", "bpm": "fast"}},
+    "a tempo of 0": {"audio": {"bpm": 0}},
     "a pan of one number": {"frame": {"pan": 0.5}},
     "a variable's name with a space": {"vars": {"my face": 3}},
     "vars that are a list": {"vars": [3]},

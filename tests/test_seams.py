@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from animix.errors import TimelineError
 from animix.timeline.curves import resolve
 from animix.timeline.keyframes import Clip, Ease, Keyframe, Time, Track
 from animix.timeline.reader import read_timeline
@@ -155,3 +156,33 @@ def test_a_word_is_left_until_the_networks_are_known():
     text = "networks: {a: a.pkl, top: b.pkl}\nduration: 6s\nloop: true\n"
     timeline = read_timeline(text + "blend: {swap: {0s: none, end: all}}\n", "reel.yaml")
     assert open_seams(timeline, timeline.clip(True)) == []
+
+
+@pytest.mark.parametrize(
+    ("tracks", "words"),
+    [
+        ("blend: {swap: =u}", None),
+        ("frame: {zoom: =-1 - u}", None),
+        ("blend: {swap: {0s: =0*t, 3s: 32, end: 8}}", "swap of top is 8 at the end but 4 at"),
+        ("blend: {swap: =16 - 30*u}", "swap of top is 4 at the end but 16 at"),
+        (
+            "blend: {swap: {start: =key * 2^(0.5*sine(1s)), 0s: =t, 50%: 32, end: 8}}",
+            "swap of top is 8 at the end but 4 at",
+        ),
+        ("frame: {zoom: {0s: =t, 3s: 2, end: 1}}", "zoom is 1 at the end but 0.001 at"),
+    ],
+)
+@pytest.mark.parametrize("loop", ["auto", "true"])
+def test_what_is_computed_beyond_its_range_is_clamped_at_the_seam_too(tracks, words, loop):
+    """Octaves of nothing and of less are no numbers."""
+    text = f"networks: {{a: a.pkl, top: b.pkl}}\nduration: 6s\nloop: {loop}\n{tracks}\n"
+    with np.errstate(all="raise"):
+        try:
+            timeline = read_timeline(text, "reel.yaml")
+        except TimelineError as error:
+            assert words
+            found = error.mistakes
+        else:
+            found = open_seams(timeline, timeline.clip(True))
+    assert len(found) == (words is not None)
+    assert all(words in mistake.message for mistake in found)

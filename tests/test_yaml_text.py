@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from animix.errors import Mark
 from animix.timeline.document import parse_document
 from animix.timeline.nodes import Broken, ListNode, MapNode, TextNode, with_texts
-from animix.timeline.reader import load_timeline
+from animix.timeline.reader import variants
 from animix.timeline.yaml_text import WIDTH, quoted_text, yaml_text
 
 EXAMPLES = [*sorted(Path("timelines").glob("*.yaml")), Path("animix/demo/demo.yaml")]
@@ -79,7 +79,7 @@ def test_any_document_is_read_again_as_it_was(value):
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_every_example_is_read_again_as_it_was_in_lines_that_fit(path):
-    document = load_timeline(path).document
+    document = variants(path)[0].document
     assert meaning(read_again(document)) == meaning(document)
     assert max(map(len, yaml_text(document).splitlines())) <= WIDTH
 

@@ -21,9 +21,9 @@ SIGHUP. A batch ends with the highest of its items' codes; warnings are 0. Optio
 that a command does not know are told in words, with `--json` as well.
 
 `render` with several timelines, or variants of one, is a batch. Each of its `--json` lines has the
-`timeline` that it is about, its variant behind it (`reel.yaml seed=7`), and the last one, `batch`, lists all `films`: `result` is `rendered`, `up to date`, `failed`,
-`interrupted` or `not begun`. After Ctrl-C the table is told all the same, and the same command goes
-on.
+`timeline` that it is about, its variant behind it (`reel.yaml seed=7`), and the last one, `batch`,
+lists all `films`: `result` is `rendered`, `up to date`, `failed`, `interrupted` or `not begun`.
+After Ctrl-C the table is told all the same, and the same command goes on.
 """
 
 END = """## What compare measures

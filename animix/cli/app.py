@@ -62,13 +62,8 @@ def each(
     items: Sequence[Item],
     work: Callable[[Item], None],
     report: Report,
-    *,
-    only_told: bool = False,
 ) -> None:
-    """Do work for every item, tell its errors, and exit with the highest of their codes.
-
-    Where results are ``only_told``, and stand in no file, their loss on the way is an error too.
-    """
+    """Do work for every item, tell its errors, and exit with the highest of their codes."""
     code = 0
     try:
         import_torch()
@@ -84,8 +79,15 @@ def each(
     except KeyboardInterrupt:
         report.interrupted()
         raise typer.Exit(130) from None
-    if only_told and report.lost:
-        tell("error: stdout can't be written: results are lost")
+    end(report, code)
+
+
+def end(report: Report, code: int = 0) -> None:
+    """Exit with a command's code, if it has one; results that could not be told are an error."""
+    if report.lost:
+        tell(
+            "error: stdout can't be written: results told there are lost, files that stand are not"
+        )
         code = max(code, 1)
     if code:
         raise typer.Exit(code)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from animix.cli.app import import_torch
+from animix.cli.app import end, import_torch
 from animix.cli.film_telling import tell_film, tell_profile
 from animix.cli.report import Report
 from animix.errors import AnimixError, OptionError, TimelineError, unusable
@@ -113,9 +113,8 @@ def render_batch(
         is_interrupted = True
         report.interrupted()
     telling.table()
-    code = 130 if is_interrupted else max(outcome.exit_code for outcome in telling.outcomes)
-    if code:
-        raise typer.Exit(code)
+    code = max(outcome.exit_code for outcome in telling.outcomes)
+    end(report, 130 if is_interrupted else code)
 
 
 def _read(

@@ -70,7 +70,7 @@ def inspect(files: Networks, as_json: AsJson = False, quiet: Quiet = False) -> N
         separator = "\n" if file != found_files[-1] else ""
         report.result("\n".join(found.lines()) + separator, **found.as_dict())
 
-    each(found_files, inspect_one, report, only_told=True)
+    each(found_files, inspect_one, report)
 
 
 def compare(
@@ -120,7 +120,7 @@ def compare(
         if comparing.failed:
             raise typer.Exit(OptionError.exit_code)
 
-    each([base], compare_with, report, only_told=True)
+    each([base], compare_with, report)
 
 
 def convert(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from animix.cli.app import AsJson, Quiet
+from animix.cli.app import AsJson, Quiet, end
 from animix.cli.report import choose_report
 from animix.tables import table
 
@@ -25,8 +25,9 @@ def presets(as_json: AsJson = False, quiet: Quiet = False) -> None:
     if as_json:
         for preset in found:
             report.result("", **preset_dict(preset))
-        return
-    report.result("\n".join(lines_of(found)))
+    else:
+        report.result("\n".join(lines_of(found)))
+    end(report)
 
 
 def lines_of(found: list[Preset]) -> list[str]:

@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import typer
 
@@ -26,12 +26,16 @@ def tell(text: str, *, err: bool = True) -> bool:
     try:
         typer.echo(text, file=stream)
     except (OSError, ValueError) as error:
-        # Nothing more goes there, or Python itself would complain on its way out.
-        with contextlib.suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        close_off(stream)
         return isinstance(error, BrokenPipeError)
     # Python has none where it was closed from the start.
     return stream is not None
+
+
+def close_off(stream: IO[str]) -> None:
+    """Let nothing more go where a stream led, or Python itself would complain on its way out."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 class Report:
@@ -70,7 +74,7 @@ class Report:
 
     def batch(self, text: str, **facts: Any) -> None:
         """Tell what has become of all timelines."""
-        tell(text, err=False)
+        self.result(text)
 
     def result(self, text: str, **facts: Any) -> None:
         """Tell what was made."""
@@ -78,7 +82,7 @@ class Report:
 
     def profile(self, text: str, **facts: Any) -> None:
         """Tell where time went."""
-        tell(text, err=False)
+        self.result(text)
 
     def follow(
         self, title: str, steps: Iterable[Progress], unit: str = "fps"

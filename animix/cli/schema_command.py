@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from animix.cli.app import Output
+from animix.cli.app import Output, end
 from animix.cli.report import choose_report
 from animix.whole_file import whole_file
 
@@ -20,7 +20,8 @@ def schema(output: Output = None) -> None:
     report = choose_report(as_json=False, quiet=False)
     if output is None:
         report.result(text.rstrip("\n"))
-        return
-    with whole_file(output) as part:
-        part.write_text(text, encoding="utf-8")
-    report.result(f"{output}  begin timelines with: # yaml-language-server: $schema={output}")
+    else:
+        with whole_file(output) as part:
+            part.write_text(text, encoding="utf-8")
+        report.result(f"{output}  begin timelines with: # yaml-language-server: $schema={output}")
+    end(report)

@@ -39,14 +39,14 @@ def choose_device(name: str | None = None) -> torch.device:
 
 def choose_gpus(text: str) -> tuple[torch.device, ...]:
     """The CUDA devices of ``all``, or of numbers such as ``0,1``; OptionError where one isn't."""
+    parts = [part.strip() for part in text.split(",")]
+    if parts != ["all"] and not all(part.isascii() and part.isdecimal() for part in parts):
+        raise OptionError(f'--gpus "{text[:40]}": expected all, or numbers such as 0,1')
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if count == 0:
         raise OptionError("--gpus: there is no CUDA device here; leave it out to use the best")
     numbers: Sequence[int] = range(count)
-    if text.strip() != "all":
-        parts = [part.strip() for part in text.split(",")]
-        if not all(part.isascii() and part.isdecimal() for part in parts):
-            raise OptionError(f'--gpus "{text[:40]}": expected all, or numbers such as 0,1')
+    if parts != ["all"]:
         numbers = list(dict.fromkeys(int(part[:9]) for part in parts))
         if missing := [number for number in numbers if number >= count]:
             raise OptionError(

@@ -7,7 +7,6 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
 import triton
 from torch import Tensor
@@ -168,8 +167,7 @@ def yuv420(canvases: Tensor, frames: Sequence[int]) -> Tensor:
     """As ``Operations.yuv420`` promises."""
     batch, _, height, width = canvases.shape
     threshold = pixels.threshold(canvases.device)
-    shifts = [[pixels.dither_shifts(frame, plane) for plane in range(3)] for frame in frames]
-    shifts_there = upload(np.array(shifts, dtype=np.int32), canvases.device)
+    shifts_there = upload(pixels.dither_shifts(frames), canvases.device)
     out = torch.empty(batch, height * width * 3 // 2, dtype=torch.uint8, device=canvases.device)
     programs.yuv420_program[(triton.cdiv(height * width // 4, 512), batch)](
         canvases, threshold, shifts_there, out, height, width, SIDE=len(threshold), PIXELS=512,

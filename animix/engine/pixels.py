@@ -343,16 +343,17 @@ def _dither(
     height, width = plane.shape
     texture = threshold(plane.device)
     size = len(texture)
-    shifts = dither_shifts(frame_index, plane_index)
-    tiled = texture.roll(shifts, (0, 1)).repeat(-(-height // size), -(-width // size))
+    down, along = dither_shifts([frame_index])[0, plane_index].tolist()
+    tiled = texture.roll((down, along), (0, 1)).repeat(-(-height // size), -(-width // size))
     return (plane + tiled[:height, :width]).to(dtype)
 
 
-def dither_shifts(frame_index: int, plane_index: int) -> tuple[int, int]:
-    """Rows and columns by which the texture is shifted for a plane of a frame."""
-    step = 3 * frame_index + plane_index
-    down, along = (int(THRESHOLD_SIDE * (step / PLASTIC_NUMBER**power % 1)) for power in (1, 2))
-    return down, along
+def dither_shifts(frames: Sequence[int]) -> NDArray[np.int32]:
+    """Rows and columns by which the texture is shifted for each plane of frames: [N, 3, 2]."""
+    steps = 3.0 * np.asarray(frames)[:, None, None] + np.arange(3.0)[:, None]
+    powers = [PLASTIC_NUMBER, PLASTIC_NUMBER**2]
+    shifts: NDArray[np.int32] = (THRESHOLD_SIDE * (steps / powers % 1)).astype(np.int32)
+    return shifts
 
 
 @cache

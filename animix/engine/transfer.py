@@ -36,7 +36,8 @@ class Transfer:
         stream.wait_stream(torch.cuda.current_stream(values.device))
         with torch.cuda.stream(stream):
             self._host.copy_(values, non_blocking=True)
-            self._event = torch.cuda.Event()  # type: ignore[no-untyped-call]  # in torch
+            # Asleep until then: a core that looks for it over and over is one less for the encoder.
+            self._event = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]  # in torch
             self._event.record(stream)
         values.record_stream(stream)
 

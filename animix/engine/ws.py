@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -10,9 +11,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from animix.engine.transfer import upload
-from animix.latents import one_hot, z_of_seed
+from animix.latents import Direction, one_hot, z_of_seed
 from animix.networks.network import Network
-from animix.schedule import Row
+from animix.schedule import PathPoint, Row
+
+Labels: TypeAlias = "tuple[tuple[int, float], ...]"
+"""Classes and their weights."""
 
 _REMEMBERED = 256
 """Seeds whose w is kept; a path visits a few of them over and over."""
@@ -27,21 +31,42 @@ class Ws:
             name: torch.from_numpy(w).to(network.device) for name, w in projected.items()
         }
         self._of_seed: dict[tuple[int, int | None], Tensor] = {}
+        self._directions: dict[str, Tensor] = {}
 
     def of_rows(self, rows: Sequence[Row]) -> Tensor:
-        """The ws of rows, seeds truncated: [N, num_ws, w_dim]."""
+        """The ws of rows, seeds truncated and edits added: [N, num_ws, w_dim]."""
         psi = np.array([row.psi for row in rows], dtype=np.float32)[..., None]  # [N, num_ws, 1]
-        if rows[0].space == "z":
-            return self._truncated(self._of_z(rows), np.ones(len(rows)), psi)
+        labels = [row.labels for row in rows]
+        parts = [
+            self._of_points(points, labels, psi[:, _ruled_by(points[0])])
+            for points in zip(*(row.points for row in rows), strict=True)
+        ]
+        ws = parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
+        for edits in zip(*(row.edits for row in rows), strict=True):
+            direction = edits[0][0]
+            amounts = np.stack([amounts for _, amounts in edits])[..., None]
+            ws = ws + self._tensor(amounts) * self._direction(direction)
+        return ws
+
+    def _of_points(
+        self,
+        points: Sequence[PathPoint],
+        all_labels: Sequence[Labels],
+        psi: NDArray[np.float32],
+    ) -> Tensor:
+        """The ws of points on one path, for the w indices that it rules: [N, indices, w_dim]."""
+        count = len(points)
+        if points[0].space == "z":
+            return self._truncated(self._of_z(points, all_labels), np.ones(count), psi)
         seeds: dict[tuple[int, int | None], NDArray[np.float64]] = {}
         files: dict[str, NDArray[np.float64]] = {}
-        for n, row in enumerate(rows):
-            for source, weight in row.latents:
+        for n, (point, labels) in enumerate(zip(points, all_labels, strict=True)):
+            for source, weight in point.latents:
                 if isinstance(source, str):
-                    files.setdefault(source, np.zeros(len(rows)))[n] += weight
+                    files.setdefault(source, np.zeros(count))[n] += weight
                     continue
-                for label, share in row.labels or ((None, 1.0),):
-                    seeds.setdefault((source, label), np.zeros(len(rows)))[n] += weight * share
+                for label, share in labels or ((None, 1.0),):
+                    seeds.setdefault((source, label), np.zeros(count))[n] += weight * share
         ws = torch.zeros(1, device=self.network.device)
         if seeds:
             weights = np.stack(list(seeds.values()), axis=1)  # [N, seeds]
@@ -49,29 +74,38 @@ class Ws:
             ws = self._truncated(w[:, None], weights.sum(axis=1), psi)
         if files:
             weights = np.stack(list(files.values()), axis=1)
-            ws = ws + self._weighed(weights, [self._projected[name] for name in files])
+            ruled = _ruled_by(points[0])
+            ws = ws + self._weighed(weights, [self._projected[name][ruled] for name in files])
         return ws
 
-    def _of_z(self, rows: Sequence[Row]) -> Tensor:
-        """The w of rows whose latents are weighed before the mapping network: [N, 1, w_dim]."""
-        z = np.zeros((len(rows), self.network.z_dim))
-        for n, row in enumerate(rows):
-            for source, weight in row.latents:
+    def _of_z(self, points: Sequence[PathPoint], all_labels: Sequence[Labels]) -> Tensor:
+        """The w of latents that are weighed before the mapping network: [N, 1, w_dim]."""
+        count = len(points)
+        z = np.zeros((count, self.network.z_dim))
+        for n, point in enumerate(points):
+            for source, weight in point.latents:
                 assert isinstance(source, int), "the schedule lets no projected file into z"
                 z[n] += weight * z_of_seed(source, self.network.z_dim)[0]
         if not self.network.c_dim:
             return self.network.mapping(z)[:, :1]
-        classes = sorted({label for row in rows for label, _ in row.labels})
-        shares = np.array([[dict(row.labels).get(label, 0.0) for label in classes] for row in rows])
+        classes = sorted({label for labels in all_labels for label, _ in labels})
+        shares = np.array(
+            [[dict(labels).get(label, 0.0) for label in classes] for labels in all_labels]
+        )
         mapped = torch.stack(
             [
-                self.network.mapping(z, one_hot(label, self.network.c_dim).repeat(len(rows), 0))[
-                    :, 0
-                ]
+                self.network.mapping(z, one_hot(label, self.network.c_dim).repeat(count, 0))[:, 0]
                 for label in classes
             ]
         )
         return torch.einsum("nc,cnd->nd", self._tensor(shares), mapped)[:, None]
+
+    def _direction(self, direction: Direction) -> Tensor:
+        """The vectors of a direction where the network is: [num_ws, w_dim]."""
+        if direction.digest not in self._directions:
+            there = torch.from_numpy(direction.vectors).to(self.network.device)
+            self._directions[direction.digest] = there
+        return self._directions[direction.digest]
 
     def _mapped(self, seed: int, label: int | None) -> Tensor:
         """The w of a seed: [w_dim]."""
@@ -99,3 +133,7 @@ class Ws:
 
     def _tensor(self, values: NDArray[np.floating]) -> Tensor:
         return upload(values.astype(np.float32), self.network.device)
+
+
+def _ruled_by(point: PathPoint) -> slice:
+    return slice(point.indices.start, point.indices.stop)

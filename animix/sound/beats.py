@@ -35,6 +35,7 @@ _SAME_SECONDS = 0.005
 _SAME_BEAT_SECONDS = 0.02
 _SILENT = 0.01
 _BEGINS = 1.25
+_IN_THREE = 0.025
 _CHROMA_EDGES = tuple(np.geomspace(80, 1200, 32).tolist())
 
 
@@ -130,7 +131,7 @@ def find_beats(samples: Floats) -> Beats | None:
     return Beats(
         bpm=Fraction(f"{bpm:.3f}"),
         first_beat_seconds=Fraction(f"{first:.4f}"),
-        num_beats=max(0, int((seconds - first) / grid.period) + 1),
+        num_beats=max(0, int((seconds - first - _SAME_BEAT_SECONDS) / grid.period) + 1),
         confidence=confidence,
         has_bars=has_bars,
         is_steady=is_steady,
@@ -206,7 +207,11 @@ def _bars(samples: Floats, heard: Onsets, grid: _Grid, first_sound: float) -> tu
     back after three beats rather than after four has no such bars.
     """
     period = grid.period * ONSET_RATE
-    if _comes_back(heard, 3 * period) > _comes_back(heard, 4 * period) + 0.05:
+    threes, fours = (
+        _comes_back(heard, beats * period) + _comes_back(heard, 2 * beats * period)
+        for beats in (3, BEATS_A_BAR)
+    )
+    if threes > fours + _IN_THREE:
         return 0, False
     first = grid.first * ONSET_RATE
     skipped = int(np.ceil(-first / period)) if first < 0 else 0

@@ -27,6 +27,8 @@ _AROUND = 3 * RATE
 _FAINTEST = 0.003
 """Of all of it, the least that a band's loudest moment is taken for: hiss stays faint."""
 _SILENT = 1e-4
+_DIGITS = 4
+"""What nobody sees must not make chunks of a film anew when a sound changes elsewhere."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +84,7 @@ def measure(
         top = float(value.max(initial=0.0))
         top = top if name == "onset" else max(top, _FAINTEST * loudest)
         value = value / top if top > 0 and loudest > _SILENT else np.zeros_like(value)
+        value = np.round(value, _DIGITS)
         values[name] = np.append(value, value[0] if loop else value[-1])
     seconds = np.append(np.arange(len(levels["rms"])) * _HOP, max(count, 1)) / RATE
     return Envelopes(seconds, values)

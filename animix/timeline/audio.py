@@ -99,7 +99,8 @@ def read_audio(reading: Reading, node: Node | None, folder: Path) -> Audio | Non
             return None
         if "file" not in found and reading.num_noted == noted:
             reading.note(node.mark, "audio has no file", "write audio: {file: song.mp3}")
-    name = reading.words(found.get("file"), "audio", "a file")
+    told = "file" if isinstance(node, MapNode) else "audio"
+    name = reading.words(found.get("file"), told, "the name of a sound, such as song.mp3")
     clock = reading.clock
     start = reading.read(
         found.get("start"), "start", "a time", lambda text: parse_time(text, clock)

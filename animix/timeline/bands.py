@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 from animix.timeline.keyframes import Track
 from animix.timeline.misread import Misread, quoted
@@ -64,26 +64,38 @@ def _kind(key: str, options: Collection[str]) -> str:
 
 def _bands(reading: Reading, node: MapNode, quantity: Quantity, default: Track) -> list[Band]:
     """The bands of a map by resolution; those with mistakes are left out."""
-    bands: list[tuple[TextNode, Band]] = []
-    for key, value in node.entries:
-        bounds = reading.parse(key, _parse_resolutions)
+    bands: list[Band] = []
+    for key, bounds, value in resolution_ranges(reading, node):
         inner = Quantity(
             f"{quantity.name} at {key.text[:40]}", quantity.space, quantity.low, quantity.high
         )
         track = read_track(reading, value, inner, default)
-        if bounds is None:
-            continue
-        low, high = bounds
-        for other, band in bands:
-            if low <= (band.high or LARGEST_RESOLUTION) and band.low <= (
-                high or LARGEST_RESOLUTION
-            ):
-                message = f"{quoted(key.text)} and {quoted(other.text)} overlap"
-                reading.note(key.mark, message, "both ends of a range of resolutions are included")
-                break
-        else:
-            bands.append((key, Band(low, high, track)))
-    return [band for _, band in bands]
+        if bounds is not None:
+            bands.append(Band(*bounds, track))
+    return bands
+
+
+def resolution_ranges(
+    reading: Reading, node: MapNode
+) -> Iterator[tuple[TextNode, tuple[int, int | None] | None, Node]]:
+    """The entries of a map by resolution with their bounds, both included; None after a mistake."""
+    seen: list[tuple[TextNode, int, int | None]] = []
+    for key, value in node.entries:
+        bounds = reading.parse(key, _parse_resolutions)
+        if bounds is not None:
+            low, high = bounds
+            for other, its_low, its_high in seen:
+                if low <= (its_high or LARGEST_RESOLUTION) and its_low <= (
+                    high or LARGEST_RESOLUTION
+                ):
+                    message = f"{quoted(key.text)} and {quoted(other.text)} overlap"
+                    hint = "both ends of a range of resolutions are included"
+                    reading.note(key.mark, message, hint)
+                    bounds = None
+                    break
+            else:
+                seen.append((key, low, high))
+        yield key, bounds, value
 
 
 def _parse_resolutions(text: str) -> tuple[int, int | None]:

@@ -22,11 +22,15 @@ MOST_CHARACTERS = 1 << 20
 MOST_NODES = 100_000
 """Nodes of a document with its aliases written out: a billion laughs end here."""
 DEEPEST = 40
+MOST_LEFT_OUT = 20
+"""Keys whose values are no YAML, and are left out to read the others."""
 
 _LINE_BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")  # what YAML counts as lines
 _COMMENT = re.compile(r"\s*(#.*)")
 # Lines of ### or #--- are how comments are dressed, and #word is how values are cut.
 _CUT = re.compile(r"[ \t]+(#(?![\s#]|[-=*]{2})\S+)")
+# A key without a colon is one all the same.
+_OUTERMOST = re.compile(r"(?=[\w\"'.$])([\w-]*)")
 _NOT_PRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's parser is ten times as fast
 
@@ -34,6 +38,7 @@ _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's parser is t
 def parse_document(text: str, file: str) -> tuple[Node, list[Mistake]]:
     """The root node of a YAML text and the mistakes found in it; ``file`` is its name in marks.
 
+    Where a value is no YAML that is noted, it is Broken, and the other outermost keys are read.
     Refuses tags, several documents, texts of more than a mebibyte, nesting below 40 levels, and
     aliases that expand to more than 100 000 nodes. The root is Broken where nothing can be read.
     """
@@ -74,6 +79,10 @@ class _Builder:
         self.anchors: dict[str, tuple[Node, int, int]] = {}  # node, number of nodes, depth
         self.num_nodes = 0
         self.root: Node | None = None
+        self.unread: list[Mistake] = []
+        """What is no YAML, and ``left_out`` for it: the lines of those keys."""
+        self.left_out: set[int] = set()
+        self.kept_lines: list[str] = []
 
     def build(self) -> Node:
         """The root node; raises _Refused after a mistake that leaves none."""
@@ -86,21 +95,49 @@ class _Builder:
             mark = Mark(self.file, len(before), len(before[-1]) + 1)
             self.refuse(mark, f"the character U+{ord(found[0]):04X} can't stand in a text file")
         self.lines = _LINE_BREAK.split(self.text)
-        events = iter(yaml.parse(self.text, Loader=_Loader))
-        while True:
-            try:
-                event = next(events)
-            except StopIteration:
-                break
-            except yaml.YAMLError as error:
-                opened = [opened.mark for opened in self.stack if opened.flow]
-                (line, column), message, hint = surprises.cleaned(error, self.lines, opened[-1:])
-                self.refuse(self.mark(line, column), message, hint)
-            self.take(event)
+        while not self.has_read(self.text if not self.left_out else "\n".join(self.kept_lines)):
+            pass
         if self.root is None or (isinstance(self.root, TextNode) and self.root.is_empty):
             hint = "a small one: networks: {faces: ffhq.pkl}, duration: 6s, latents: [3, 17]"
             self.refuse(Mark(self.file, 0, 0), "is empty", hint)
         return self.root
+
+    def has_read(self, text: str) -> bool:
+        """Whether all events could be taken; what stood in their way is noted and left out."""
+        self.mistakes = list(self.unread)
+        self.stack, self.anchors, self.num_nodes, self.root = [], {}, 0, None
+        events = iter(yaml.parse(text, Loader=_Loader))
+        while True:
+            try:
+                event = next(events)
+            except StopIteration:
+                return True
+            except yaml.YAMLError as error:
+                opened = [opened.mark for opened in self.stack if opened.flow]
+                (line, column), message, hint = surprises.cleaned(error, self.lines, opened[-1:])
+                self.leave_out(line, Mistake(self.mark(line, column), message, hint))
+                return False
+            self.take(event)
+
+    def leave_out(self, line: int, mistake: Mistake) -> None:
+        """Note what is no YAML, and read on without the outermost key that its line belongs to.
+
+        So the mistakes of the others are found in the same run.
+        """
+        starts = [n for n, text in enumerate(self.lines) if _OUTERMOST.match(text)]
+        start = max((n for n in starts if n <= line), default=None)
+        if start in self.left_out:  # the first mistake may have been there already
+            raise _Refused
+        self.mistakes.append(mistake)
+        self.unread.append(mistake)
+        if start is None or len(self.left_out) >= MOST_LEFT_OUT:
+            raise _Refused
+        self.kept_lines = self.kept_lines or list(self.lines)
+        stop = min((n for n in starts if n > start), default=len(self.lines))
+        key = _OUTERMOST.match(self.lines[start])
+        self.kept_lines[start:stop] = [""] * (stop - start)
+        self.kept_lines[start] = f"{key[1]}: …" if key and key[1] else ""
+        self.left_out.add(start)
 
     def mark(self, line: int, column: int, width: int = 1) -> Mark:
         """A mark from YAML's lines and columns, which count from 0."""
@@ -174,16 +211,19 @@ class _Builder:
         elif any(name == opened.anchor for opened in self.stack):
             self.refuse(mark, f"*{name} stands inside what it is a name for")
         else:
-            hint = f'a leading * makes an alias in YAML; for a text write "*{name}"'
-            self.report(mark, f"no anchor is called &{name}", hint)
+            if not self.left_out:  # it may be called so in there
+                hint = f'a leading * makes an alias in YAML; for a text write "*{name}"'
+                self.report(mark, f"no anchor is called &{name}", hint)
             self.add(Broken(mark), None)
 
-    def text_node(self, event: yaml.ScalarEvent) -> TextNode:
+    def text_node(self, event: yaml.ScalarEvent) -> TextNode | Broken:
         """A text with its mark, and what YAML may have hidden behind a ``#``."""
         mark, text = self.mark_of(event), str(event.value)
+        if mark.column > 1 and mark.line - 1 in self.left_out:
+            return Broken(mark)
         if found := _NOT_PRINTABLE.search(text):
             self.report(mark, f"the character U+{ord(found[0]):04X} can't stand in a value")
-            text = ""
+            return Broken(mark)
         comment = ""
         if not text:
             found = _COMMENT.match(mark.text, mark.column - 1)

@@ -12,7 +12,7 @@ from animix.timeline.audio import AUDIO_KEYS
 from animix.timeline.document import parse_document
 from animix.timeline.latent_path import LATENT_KEYS
 from animix.timeline.layers import LAYER_KEYS
-from animix.timeline.misread import Misread, quoted
+from animix.timeline.misread import Misread, quoted, suggestion
 from animix.timeline.nodes import Broken, MapNode, Node, TextNode
 from animix.timeline.output import OUTPUT_KEYS
 from animix.timeline.source import source_text
@@ -77,7 +77,10 @@ def _extended(root: Node, path: Path, chain: tuple[Path, ...]) -> Extended:
             mistakes.append(Mistake(extended.root.mark, "a timeline is a map of keys"))
         return Extended(own, tuple(mistakes), {str(base): base}, whole=False)
     bases = {str(base): base, **extended.bases}
-    return Extended(_merged(extended.root, own), tuple(mistakes), bases, extended.whole)
+    merging = _Merging()
+    root = merging.merged(extended.root, own)
+    mistakes += merging.mistakes if extended.whole else []
+    return Extended(root, tuple(mistakes), bases, extended.whole)
 
 
 def _base(node: Node, path: Path, chain: tuple[Path, ...]) -> Path:
@@ -103,33 +106,42 @@ def _base(node: Node, path: Path, chain: tuple[Path, ...]) -> Path:
     return base
 
 
-def _merged(base: MapNode, over: MapNode) -> MapNode:
-    """A whole timeline over its base."""
-    found = {key.text: value for key, value in base.entries}
-    entries = []
-    for key, value in over.entries:
-        below = found.get(key.text)
-        if key.text in OPTIONS and isinstance(value, MapNode) and isinstance(below, MapNode):
-            options = OPTIONS[key.text]
-            if options is None or (_has_only(value, options) and _has_only(below, options)):
-                value = _laid(below, value)
-        entries.append((key, value))
-    return _laid(base, replace(over, entries=tuple(entries)))
+class _Merging:
+    """Holds the mistakes that are found while timelines merge."""
+
+    def __init__(self) -> None:
+        self.mistakes: list[Mistake] = []
+
+    def merged(self, base: MapNode, over: MapNode) -> MapNode:
+        """A whole timeline over its base."""
+        found = {key.text: value for key, value in base.entries}
+        entries = []
+        for key, value in over.entries:
+            below = found.get(key.text)
+            if key.text in OPTIONS and isinstance(value, MapNode) and isinstance(below, MapNode):
+                options = OPTIONS[key.text]
+                if options is None or (_has_only(value, options) and _has_only(below, options)):
+                    value = self.laid(below, value, key.text)
+            entries.append((key, value))
+        return self.laid(base, replace(over, entries=tuple(entries)), "the base")
+
+    def laid(self, base: MapNode, over: MapNode, name: str) -> MapNode:
+        """The keys of both in the order of the base, the upper one's values, without its nulls.
+
+        A key without any value is no ``null``: it stays, and is told later.
+        """
+        entries = {key.text: (key, value) for key, value in base.entries}
+        for key, value in over.entries:
+            if not (isinstance(value, TextNode) and value.is_empty and value.text):
+                entries[key.text] = key, value
+            elif key.text in entries:
+                del entries[key.text]
+            else:
+                message = f"{name} has no {key.text[:40]} that could be removed"
+                hint = suggestion(key.text, entries)
+                self.mistakes.append(Mistake(key.mark, message, hint))
+        return MapNode(tuple(entries.values()), over.mark, base.whole and over.whole)
 
 
 def _has_only(node: MapNode, options: Collection[str]) -> bool:
     return all(key.text in options for key, _ in node.entries)
-
-
-def _laid(base: MapNode, over: MapNode) -> MapNode:
-    """The keys of both in the order of the base, with the values of the upper one; not its nulls.
-
-    A key without any value is no ``null``: it stays, and is told later.
-    """
-    entries = {key.text: (key, value) for key, value in base.entries}
-    for key, value in over.entries:
-        if isinstance(value, TextNode) and value.is_empty and value.text and key.text in entries:
-            del entries[key.text]
-        else:
-            entries[key.text] = key, value
-    return MapNode(tuple(entries.values()), over.mark, base.whole and over.whole)

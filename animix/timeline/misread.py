@@ -57,9 +57,13 @@ def suggestion(word: str, known: Iterable[str]) -> str:
 
     >>> suggestion("ease-inn", ["linear", "ease-in"])
     'did you mean "ease-in"?'
+    >>> suggestion("h246", ["h265", "h264"])
+    'did you mean "h264"?'
     """
     if len(word) > 40:  # difflib's time grows with the square of the length
         return ""
     spellings = {name.lower(): name for name in known}
-    near = difflib.get_close_matches(word.lower(), spellings, n=1, cutoff=0.6)
+    near = difflib.get_close_matches(word.lower(), spellings, n=3, cutoff=0.6)
+    # Two letters that have changed places are the likelier slip.
+    near.sort(key=lambda name: sorted(name) != sorted(word.lower()))
     return f'did you mean "{spellings[near[0]]}"?' if near else ""

@@ -9,6 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from animix.errors import Mark
+from animix.tables import count
 from animix.timeline.formats import (
     CODECS,
     CONTAINERS,
@@ -22,7 +23,7 @@ from animix.timeline.formats import (
 )
 from animix.timeline.framing import FITS, Fit
 from animix.timeline.misread import Misread, quoted, suggestion
-from animix.timeline.nodes import Broken, ListNode, MapNode, Node, TextNode
+from animix.timeline.nodes import ListNode, MapNode, Node
 from animix.timeline.presets import Preset, presets
 from animix.timeline.reading import Reading
 
@@ -136,17 +137,12 @@ def _read_one(reading: Reading, node: Node, path: Path) -> Output:
             reading.note(node.mark, "output has no preset and no file", "write output: reel.mp4")
         found = reading.options(node, "output", OUTPUT_KEYS)
     else:
-        found = _short(node)
-    if isinstance(node, Broken):
-        return Output()
+        text = reading.text(node, "output", "a preset or a file")
+        if text is None:
+            return Output()
+        # A file has an ending or a folder, presets none.
+        found = {"file" if "." in text.text or "/" in text.text else "preset": text}
     return _output(reading, found, node, path)
-
-
-def _short(node: Node) -> dict[str, Node]:
-    """The options that a single word stands for: a file has an ending or a folder, presets none."""
-    if isinstance(node, TextNode) and ("." in node.text or "/" in node.text):
-        return {"file": node}
-    return {"preset": node}
 
 
 def _output(reading: Reading, found: Mapping[str, Node], node: Node, path: Path) -> Output:
@@ -261,7 +257,8 @@ def read_size(reading: Reading, node: Node | None) -> tuple[int, int] | None:
         width, height = int(match[1]), int(match[2])
         for side in (width, height):
             if not 16 <= side <= LARGEST_SIDE:
-                raise Misread(f"a side of {side} pixels: expected 16 to {LARGEST_SIDE}")
+                told = count(side, "pixel")
+                raise Misread(f"a side of {told}: expected 16 to {LARGEST_SIDE}")
         return width, height
 
     size = reading.read(node, "size", "WIDTHxHEIGHT", parser)

@@ -32,7 +32,7 @@ from animix.timeline.output import (
     read_size,
 )
 from animix.timeline.reading import Reading, TooManyMistakes
-from animix.timeline.seams import certain_mistakes, tracks
+from animix.timeline.seams import certain_mistakes, speeds, tracks
 from animix.timeline.source import source_text
 from animix.timeline.template import Template, read_template
 from animix.timeline.timeline import BlendLayer, Frame, NetworkRun, Noise, Timeline
@@ -181,7 +181,9 @@ def _timeline(reading: Reading, root: Node, path: Path, variant: Variant | None)
     # What a clip doesn't say its outputs may agree on.
     fps = rates.pop() if "fps" not in found and len(rates) == 1 else own_fps
     frame, fit_mark = _frame(reading, found.get("frame"), mark)
+    noted = reading.num_noted
     audio = read_audio(reading, found.get("audio"), path.parent)
+    is_silent = audio is None and reading.num_noted == noted
     for output in outputs:
         reading.notes += override_notes(output, size, fps if "fps" in found else None)
         check_rate(reading, output, output.fps or fps, output.mark or mark)
@@ -219,7 +221,7 @@ def _timeline(reading: Reading, root: Node, path: Path, variant: Variant | None)
         variant=variant,
     )
     timeline = timeline if title is not None else replace(timeline, title=timeline.name)
-    if timeline.audio is None and not reading.mistakes:
+    if is_silent and not isinstance(found.get("audio"), Broken):
         _check_silent(reading, timeline)
     if reading.duration is not None:
         _check_whole(reading, timeline, found["duration"].mark)
@@ -228,7 +230,8 @@ def _timeline(reading: Reading, root: Node, path: Path, variant: Variant | None)
 
 def _check_silent(reading: Reading, timeline: Timeline) -> None:
     """Note the expressions of a silent timeline that ask for its sound."""
-    for expression in (each for track in tracks(timeline) for each in track.expressions()):
+    asked = (*tracks(timeline), *speeds(timeline))
+    for expression in (each for track in asked for each in track.expressions()):
         if part := expression.hears:
             message = f"{part.name} is of the clip's sound, and this timeline has none"
             reading.note(expression.mark(part), message, "write audio: song.mp3")
@@ -237,8 +240,8 @@ def _check_silent(reading: Reading, timeline: Timeline) -> None:
 def _check_whole(reading: Reading, timeline: Timeline, duration: Mark) -> None:
     """Note what only the whole timeline shows: too much to hold, and keys and seams amiss."""
     num_moving = sum(not track.is_constant for track in tracks(timeline))
-    # The latents are held as four keys and four weights a frame.
-    num_moving += 8 if len(timeline.latents.keys) > 1 else 0
+    # Latents are held as four keys and four weights a frame.
+    num_moving += 8 * sum(len(band.path.keys) > 1 for band in timeline.latents)
     rates = {output.fps or timeline.fps for output in timeline.outputs}
     num_frames = sum(timeline.clip(False).num_frames_at(rate) for rate in rates)
     if num_frames * num_moving > MOST_SAMPLES:

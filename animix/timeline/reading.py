@@ -16,6 +16,9 @@ from animix.timeline.nodes import Broken, ListNode, MapNode, Node, TextNode
 MOST_MISTAKES = 100
 """Then reading stops: nobody mends a hundred mistakes without reading again."""
 
+_YAML_1_1 = {"yes": "true", "on": "true", "no": "false", "off": "false"}
+"""What older YAML reads as truth values."""
+
 Value = TypeVar("Value")
 Word = TypeVar("Word", bound=str)
 
@@ -68,11 +71,11 @@ class Reading:
             self.note(node.mark, f"{name} is {expected}, found {found}")
             return None
         if node.is_empty or not node.text.strip():
-            self.empty(node, name)
+            self.empty(node, name, f"expected {expected}")
             return None
         return node
 
-    def empty(self, node: TextNode, name: str) -> None:
+    def empty(self, node: TextNode, name: str, hint: str = "") -> None:
         """Note that a value is missing."""
         if node.comment:
             comment = quoted(node.comment.split()[0])
@@ -82,7 +85,7 @@ class Reading:
                 f"if it belongs to the value, put it in quotes: {comment}",
             )
         else:
-            self.note(node.mark, f"{name} has no value")
+            self.note(node.mark, f"{name} has no value", hint)
 
     def parse(self, node: TextNode, parser: Callable[[str], Value]) -> Value | None:
         """What a parser makes of a text; None where it can't be read."""
@@ -159,7 +162,8 @@ class Reading:
             if text in later:
                 raise Misread(not_yet(f"{name}: {text}"))
             one_of = f"{name} is {', '.join(words[:-1])} or {words[-1]}"
-            hint = suggestion(text, (*words, *later)) or one_of
+            meant = _YAML_1_1.get(text.lower(), text)
+            hint = suggestion(meant, (*words, *later)) or one_of
             raise Misread(f"unknown {name} {quoted(text)}", hint)
 
         found = self.read(node, name, f"one of {', '.join(words)}", parser)

@@ -8,6 +8,7 @@ from typing import Any
 from animix.timeline.audio import AUDIO_KEYS, TEMPO_KEYS
 from animix.timeline.clock import FASTEST_BPM, SLOWEST_BPM
 from animix.timeline.eases import EASES
+from animix.timeline.edits import EDIT_KEYS, SEFA
 from animix.timeline.formats import CODECS, PIXEL_FORMATS
 from animix.timeline.framing import FITS
 from animix.timeline.latent_path import LATENT_KEYS, PATHS, SPACES
@@ -59,7 +60,9 @@ def _with_variables(schema: Schema) -> Schema:
 def _or_variable(schema: Schema) -> Schema:
     """A schema, or a text with a variable in it; what editors show of it stays at the top."""
     inner = _with_variables(schema)
-    told = {key: inner.pop(key) for key in ("description", "default", "examples") if key in inner}
+    told: Schema = {
+        key: inner.pop(key) for key in ("description", "default", "examples") if key in inner
+    }
     several = inner.pop("anyOf") if set(inner) == {"anyOf"} else [inner]
     return {**told, "anyOf": [*several, _VARIABLE]}
 
@@ -112,16 +115,42 @@ _TRACKS: Mapping[str, Schema] = {
 }
 _LAYER = _map(_described(_TRACKS, LAYER_KEYS))
 
+_KEYED: Schema = {
+    "type": "object",
+    "propertyNames": {"not": {"enum": list(LATENT_KEYS)}},
+    "additionalProperties": _LATENT,
+}
+_EDIT: Mapping[str, Schema] = {
+    "direction": {
+        "description": "A file with a direction in W, or sefa and a number.",
+        "type": "string",
+        "pattern": rf"^{SEFA}\s+\d+$|\.(npz|npy|pt)$",
+    },
+    "amount": _track("How far along it, in W.", by_resolution=True),
+}
 _LATENTS: Mapping[str, Schema] = {
     "seeds": {
-        "description": "Seeds and files, or a range such as 1..20.",
-        "anyOf": [{"type": "array", "items": _LATENT}, _LATENT],
+        "description": "Seeds and files, a range such as 1..20, or a map of times to them.",
+        "anyOf": [{"type": "array", "items": _LATENT}, _LATENT, _KEYED],
     },
     "every": _text("How long from one to the next.", r"\S", "2s"),
     "ease": _text("How each is left for the next.", rf"^\s*{_EASE}\s*$", "sine-in-out"),
     "space": _words("Where the path lies.", SPACES, "w"),
     "path": _words("Its shape.", PATHS, "spline"),
+    "speed": _track("Relative speed along it."),
+    "even": {"description": "Whether pictures change at an even rate.", "type": "boolean"},
+    "edits": {
+        "description": "Directions along which it is pushed.",
+        "type": "array",
+        "items": {**_map(_described(_EDIT, EDIT_KEYS)), "required": list(EDIT_KEYS)},
+    },
 }
+_PATH: Sequence[Schema] = (
+    _LATENT,
+    {"type": "array", "items": _LATENT, "minItems": 1},
+    _map(_described(_LATENTS, LATENT_KEYS)),
+    _KEYED,
+)
 
 _FRAME: Mapping[str, Schema] = {
     "fit": _words("How the picture fills the canvas.", FITS, "blur"),
@@ -214,15 +243,13 @@ _ROOT: Mapping[str, Schema] = {
     },
     "mapping": {"description": "The network whose mapping is used.", "type": "string"},
     "latents": {
-        "description": "Seeds and projected files, and their times.",
+        "description": "Seeds and projected files, and their times, or those by resolution.",
         "anyOf": [
-            _LATENT,
-            {"type": "array", "items": _LATENT, "minItems": 1},
-            _map(_described(_LATENTS, LATENT_KEYS)),
+            *_PATH,
             {
                 "type": "object",
-                "propertyNames": {"not": {"enum": list(LATENT_KEYS)}},
-                "additionalProperties": _LATENT,
+                "propertyNames": {"pattern": r"^[0-9]+(\.\.[0-9]*)?$"},
+                "additionalProperties": {"anyOf": list(_PATH)},
             },
         ],
     },

@@ -58,8 +58,8 @@ def seam(track: Track, clip: Clip) -> Seam | None:
     if any(track.expressions()):
         if found := _computed_seam(track, clip, knots, at_seam):
             return found
-        knots = [_still(knot, clip) for knot in knots]
-        at_seam = _still(at_seam, clip) if at_seam else None
+        knots = [_still(knot, clip, track) for knot in knots]
+        at_seam = _still(at_seam, clip, track) if at_seam else None
     starts_at_0 = bool(knots) and knots[0].time == 0
     if at_seam is not None:
         if starts_at_0 and not at_seam.yields and _differ(at_seam.number, knots[0].number):
@@ -103,16 +103,14 @@ def _computed_seam(
     return Seam(track, end, start, last.mark(last.term)) if _differ(end, start) else None
 
 
-def _at(expression: Expression, clip: Clip, time: Fraction) -> float:
-    """The value of an expression at an instant."""
-    return float(expression.apply(moments_at(clip, time))[0])
-
-
-def _still(knot: Knot, clip: Clip) -> Knot:
-    """A knot with the number that it computes at its own time."""
+def _still(knot: Knot, clip: Clip, track: Track) -> Knot:
+    """A knot with the number that it computes at its own time, inside its track's range."""
 
     def number(value: Told) -> float:
-        return _at(value, clip, knot.time) if isinstance(value, Expression) else value
+        if not isinstance(value, Expression):
+            return value
+        computed = value.apply(moments_at(clip, knot.time))
+        return float(clamp(computed, track.low, track.high)[0])
 
     arrival = None if knot.arrival is None else number(knot.arrival)
     return replace(knot, value=number(knot.value), arrival=arrival)

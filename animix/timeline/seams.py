@@ -8,20 +8,35 @@ from animix.errors import Mistake, TimelineError
 from animix.timeline.curves import resolve
 from animix.timeline.keyframes import Clip, Track, Value
 from animix.timeline.seam import MEND, seam
-from animix.timeline.timeline import Latents, Noise, Timeline
+from animix.timeline.timeline import Edit, Latents, Noise, Timeline
 from animix.timeline.walk import walk
 
 
 def tracks(timeline: Timeline) -> Iterator[Track]:
-    """Every track of a timeline but that of the latents, in the order of its parts."""
+    """Every track of a timeline but those of walks, in the order of its parts."""
     for layer in timeline.blend:
         yield from (band.track for band in layer.alpha.bands)
         yield from (layer.swap, layer.width, layer.snapshot)
     yield from (band.track for band in timeline.truncation.bands)
+    for edit in edits(timeline):
+        yield from (band.track for band in edit.amount.bands)
     if timeline.label:
         yield timeline.label
     frame = timeline.frame
     yield from (frame.zoom, frame.pan_x, frame.pan_y, frame.rotate)
+
+
+def edits(timeline: Timeline) -> Iterator[Edit]:
+    """The edits of all paths."""
+    for band in timeline.latents:
+        yield from band.path.edits
+
+
+def speeds(timeline: Timeline) -> Iterator[Track]:
+    """How fast walks go, where that is said: it need not meet itself at a seam."""
+    for band in timeline.latents:
+        if band.path.speed is not None:
+            yield band.path.speed
 
 
 def open_seams(timeline: Timeline, clip: Clip) -> list[Mistake]:
@@ -43,7 +58,8 @@ def open_seams(timeline: Timeline, clip: Clip) -> list[Mistake]:
             continue
         if found:
             mistakes.append(found.mistake)
-    mistakes += _latent_seam(timeline.latents, clip)
+    for band in timeline.latents:
+        mistakes += _latent_seam(band.path, clip)
     mistakes += _noise_seam(timeline.noise, clip)
     return mistakes
 
@@ -51,7 +67,8 @@ def open_seams(timeline: Timeline, clip: Clip) -> list[Mistake]:
 def misplaced_keys(timeline: Timeline, clip: Clip) -> list[Mistake]:
     """Keys that meet at one instant of a clip, or lie outside it."""
     mistakes: list[Mistake] = []
-    for track in (*tracks(timeline), walk(timeline.latents, clip)):
+    walks = (walk(band.path, clip) for band in timeline.latents)
+    for track in (*tracks(timeline), *walks, *speeds(timeline)):
         try:
             # Where keys stand doesn't depend on their values, so any number does for a word.
             resolve(track.with_values(lambda value: 4.0 if isinstance(value, str) else value), clip)

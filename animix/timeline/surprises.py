@@ -14,6 +14,7 @@ from animix.timeline.nodes import Broken, Node, TextNode
 _NO_SPACE = re.compile(r"\s*(?:- )?([A-Za-z0-9_.%-]+):(\S.*)")
 _HASH = re.compile(r"(?:^|[\s,\[{])(#\w+)")
 _BRACES = re.compile(r"\$\{\s*(\w+)\s*\}")
+_TIME = re.compile(r"[0-9.:]+(?:ms|s|f|b|bars?|beats?|%)|start|end")
 _COLON = re.compile(r"\s*:")
 _FOUND = re.compile(r", but (?:got|found) .*|found unexpected end of stream")
 
@@ -99,7 +100,7 @@ def split_values(
             name, _, rest = key.text[:80].partition(":")
             message = f"a space is missing after {quoted(name + ':')}"
             mistakes.append(Mistake(key.mark, message, f"write {name}: {rest}"))
-        elif kept and isinstance(before := kept[-1][1], TextNode):
+        elif kept and isinstance(before := kept[-1][1], TextNode) and not _is_time(key, before):
             pieces.extend([key] if pieces else [before, key])
         else:
             hint = f"write {key.text[:40]}: VALUE"
@@ -136,6 +137,11 @@ def _is_bare(key: TextNode, value: Node) -> bool:
         return False
     end = key.mark.column - 1 + key.mark.width
     return _COLON.match(key.mark.text, end) is None
+
+
+def _is_time(key: TextNode, before: TextNode) -> bool:
+    """Whether a bare key is a time without a value, and no piece of the value before it."""
+    return before.text.count("(") <= before.text.count(")") and bool(_TIME.fullmatch(key.text))
 
 
 def _split(pieces: Sequence[TextNode], where: str) -> Mistake:

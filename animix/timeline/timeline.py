@@ -80,8 +80,19 @@ class LatentKey:
 
 
 @dataclass(frozen=True)
+class Edit:
+    """A direction in W along which a path is pushed, after truncation."""
+
+    direction: int | str
+    """The number of a network's own direction, from 1, or the path of a file."""
+    amount: Bands
+    """How far, the direction having length 1."""
+    mark: Mark
+
+
+@dataclass(frozen=True)
 class Latents:
-    """The path through latent space.
+    """A path through latent space.
 
     Either ``track`` is None and ``keys`` are visited in order, ``every`` seconds (None: spread over
     the clip); or ``track`` holds the times, and its values are indices into ``keys``.
@@ -93,6 +104,21 @@ class Latents:
     space: Literal["w", "z"]
     path: Literal["spline", "linear"]
     mark: Mark
+    speed: Track | None = None
+    """Relative speed along a path that is spread over the clip; None: as its keys are spread."""
+    even: bool = False
+    """Whether its length is measured in pictures, so that they change evenly."""
+    edits: tuple[Edit, ...] = ()
+
+
+@dataclass(frozen=True)
+class LatentBand:
+    """A path that rules the resolutions from ``low`` to ``high``, both included."""
+
+    low: int
+    high: int | None
+    """None: up to the network's own."""
+    path: Latents
 
 
 @dataclass(frozen=True)
@@ -138,7 +164,8 @@ class Timeline:
     """Bottom to top; the first is the base, of which only the snapshot counts."""
     mapping: str
     """Name of the network whose mapping, w_avg and noise images are used."""
-    latents: Latents
+    latents: tuple[LatentBand, ...]
+    """One path from 0 up, or one for each range of resolutions."""
     truncation: Bands
     label: Track | None
     noise: Noise

@@ -17,7 +17,7 @@ MOST_VARIABLES = 1000
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _REFERENCE = re.compile(
-    r"\$\$(?=[A-Za-z_{])|\$\{(?P<inside>[^{}]*)(?P<end>\}?)|\$(?P<bare>[A-Za-z_][A-Za-z0-9_]*)"
+    r"\$\$(?=[A-Za-z_{])|\$\{(?P<inside>[^{}$]*)(?P<end>\}?)|\$(?P<bare>[A-Za-z_][A-Za-z0-9_]*)"
 )
 _EXPRESSION = re.compile(r"(?:^|\s)=\S")
 _NUMBER_LIKE = re.compile(r"[\w.:%]+")
@@ -34,27 +34,23 @@ class Reference:
     is_broken: bool = False
     """Whether braces hold no name, or don't close."""
 
+    def mark(self, node: TextNode) -> Mark:
+        """Where it stands in a text."""
+        return node.part(self.start, self.stop - self.start)
+
 
 def references(text: str) -> list[Reference]:
     """The variables in a text, from left to right.
 
-    >>> [found.name for found in references("$look-${seed}, Ke$ha and 5 $")]
-    ['look', 'seed']
+    >>> [found.name for found in references("$look-${seed}x$size, and 5 $")]
+    ['look', 'seed', 'size']
     """
-    if "$" not in text:
-        return []
-    found: list[Reference] = []
-    end = 0
-    for match in _REFERENCE.finditer(text):
-        name = match["bare"] or (match["inside"] or "").strip()
-        is_braced = match["inside"] is not None
-        # A word goes on in "Ke$ha", but not behind another variable: "$a$b".
-        before = text[match.start() - 1 : match.start()]
-        if match["bare"] and (before.isalnum() or before == "_") and match.start() != end:
-            continue
-        end = match.end()
-        broken = is_braced and not (match["end"] and NAME.fullmatch(name))
-        found.append(Reference(name, match.start(), end, broken))
+    found = []
+    for match in _REFERENCE.finditer(text) if "$" in text else ():
+        inside = match["inside"]
+        name = match["bare"] or (inside or "").strip()
+        is_broken = inside is not None and not (match["end"] and NAME.fullmatch(name))
+        found.append(Reference(name, match.start(), match.end(), is_broken))
     return found
 
 
@@ -154,21 +150,16 @@ class _Filling:
 
     def filled(self, node: Node, depth: int) -> _Sized:
         """A node at some depth; the same one where it reads no variable."""
+        if depth > DEEPEST:
+            self.refuse(node.mark, f"is nested more than {DEEPEST} levels deep")
         if isinstance(node, TextNode):
             found = references(node.text)
             if not found:
                 return _Sized(node, num_characters=len(node.text))
-            if (
-                len(found) == 1
-                and found[0].name
-                and (found[0].start, found[0].stop)
-                == (
-                    0,
-                    len(node.text),
-                )
-            ):
-                return self.whole(node, found[0], depth)
-            return self.text(node, found)
+            one = found[0]
+            if one.name and (one.start, one.stop) == (0, len(node.text)):
+                return self.whole(node, one, depth)
+            return self.text(node, found, depth)
         if isinstance(node, ListNode):
             items = [self.filled(item, depth + 1) for item in node.items]
             new: Node = node
@@ -186,7 +177,7 @@ class _Filling:
         is_new, is_whole = False, node.whole
         for key, value in node.entries:
             found = references(key.text)
-            told: Node = self.text(key, found).node if found else key
+            told: Node = self.text(key, found, depth).node if found else key
             size = self.filled(value, depth + 1)
             sizes.append(size)
             is_new |= told is not key or size.node is not value
@@ -204,7 +195,7 @@ class _Filling:
 
     def whole(self, place: TextNode, found: Reference, depth: int) -> _Sized:
         """What a text becomes that is a variable and nothing else."""
-        size = self.value(place, found)
+        size = self.value(place, found, depth)
         if depth + size.height > DEEPEST:
             self.refuse(place.mark, f"is nested more than {DEEPEST} levels deep")
         self.count(place, size.num_nodes, size.num_characters)
@@ -213,55 +204,55 @@ class _Filling:
             return replace(size, node=replace(size.node, mark=mark, is_filled=True))
         return size
 
-    def text(self, node: TextNode, found: list[Reference]) -> _Sized:
+    def text(self, node: TextNode, found: list[Reference], depth: int) -> _Sized:
         """A text with variables inside."""
+        expression = _EXPRESSION.search(node.text)
         pieces: list[str] = []
-        end = length = 0
+        end = 0
         for one in found:
             pieces.append(node.text[end : one.start])
             end = one.stop
             if not one.name and not one.is_broken:
                 pieces.append("$")
                 continue
-            value = self.value(node, one).node
+            value = self.value(node, one, depth).node
             if isinstance(value, (MapNode, ListNode)):
                 kind = "a list" if isinstance(value, ListNode) else "a map"
                 message = f"${one.name} is {kind}: it can't stand inside a text"
-                mark = node.part(one.start, one.stop - one.start)
-                self.note(mark, message, f"${one.name} alone takes its place")
+                self.note(one.mark(node), message, f"${one.name} alone takes its place")
             if not isinstance(value, TextNode):
                 return _Sized(Broken(node.mark))
-            in_expression = _EXPRESSION.search(node.text[: one.stop]) is not None
-            pieces.append(_in_brackets(value.text) if in_expression else value.text)
-            length += len(value.text)
-            self.count(node, 0, len(value.text))
+            is_inside = expression is not None and expression.start() < one.start
+            pieces.append(_in_brackets(value.text) if is_inside else value.text)
+            self.count(node, 1, len(value.text))
         text = "".join([*pieces, node.text[end:]])
         return _Sized(replace(node, text=text, is_filled=True), num_characters=len(text))
 
-    def value(self, place: TextNode, found: Reference) -> _Sized:
+    def value(self, place: TextNode, found: Reference, depth: int) -> _Sized:
         """The value of a variable, with the variables that it reads itself."""
-        name, mark = found.name, place.part(found.start, found.stop - found.start)
-        if found.is_broken:
-            written = place.text[found.start : found.stop]
-            self.note(mark, f"{quoted(written)} names no variable", 'write "${name}"')
-            return _Sized(Broken(mark))
+        name = found.name
         if name in self.ready:
             return self.ready[name]
+        if found.is_broken:
+            written = place.text[found.start : found.stop]
+            self.note(found.mark(place), f"{quoted(written)} names no variable", 'write "${name}"')
+            return _Sized(Broken(place.mark))
         if name not in self.values.nodes:
             if self.values.whole:
-                self.note(mark, f"there is no ${name[:40]}", self.hint(name))
-            return _Sized(Broken(mark))
+                self.note(found.mark(place), f"there is no ${name[:40]}", self.hint(name))
+            return _Sized(Broken(place.mark))
         if name in self.opened:
             circle = self.opened[self.opened.index(name) :]
             told = " → ".join([*circle[:5], "…"] if len(circle) > 5 else [*circle, name])
             message = f"variables read each other in a circle: {told}"
-            self.note(mark, message, "give one of them a value of its own")
-            self.ready |= {one: _Sized(Broken(mark)) for one in circle}
+            self.note(found.mark(place), message, "give one of them a value of its own")
+            self.ready |= {one: _Sized(Broken(place.mark)) for one in circle}
             return self.ready[name]
         if len(self.opened) >= DEEPEST:
-            self.refuse(mark, f"variables read each other more than {DEEPEST} deep")
+            message = f"variables read each other more than {DEEPEST} deep"
+            self.refuse(found.mark(place), message)
         self.opened.append(name)
-        size = self.filled(self.values.nodes[name], 1)
+        size = self.filled(self.values.nodes[name], depth)
         self.opened.pop()
         return self.ready.setdefault(name, size)
 

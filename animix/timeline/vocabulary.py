@@ -6,9 +6,10 @@ from typing import Literal
 
 from animix.timeline.audio import AUDIO_KEYS
 from animix.timeline.eases import EASES
+from animix.timeline.edits import EDIT_KEYS, SEFA
 from animix.timeline.framing import FITS
 from animix.timeline.grammar import NAMES
-from animix.timeline.latent_path import LATENT_KEYS, LATER_LATENT_KEYS, PATHS, SPACES
+from animix.timeline.latent_path import LATENT_KEYS, PATHS, SPACES
 from animix.timeline.layers import LAYER_KEYS, TAKES
 from animix.timeline.output import OUTPUT_KEYS
 from animix.timeline.times import MUSICAL, PLACES, UNITS
@@ -30,12 +31,10 @@ FRAME_KEYS = ("fit", "zoom", "pan", "rotate", "background")
 LATER_FRAME_KEYS = ("into",)
 NOISES: tuple[Literal["fixed", "none", "random"], ...] = ("fixed", "none", "random")
 
-LATER_EDIT_KEYS = ("direction", "amount", "sefa")
-
 RESERVED = frozenset(
     (
         *(*KEYS, *REUSE_KEYS, *LATER_KEYS, *FRAME_KEYS, *LATER_FRAME_KEYS, *OUTPUT_KEYS),
-        *(*LATENT_KEYS, *LATER_LATENT_KEYS, *LATER_EDIT_KEYS, *SPACES, *PATHS),
+        *(*LATENT_KEYS, *EDIT_KEYS, SEFA, *SPACES, *PATHS),
         *(*LAYER_KEYS, *TAKES, *NOISES, *FITS, *AUDIO_KEYS),
         *(*EASES, *PLACES, *UNITS, *MUSICAL, *NAMES),
         *("every", "all", "none", "first", "last", "true", "false", "auto", "null", "seed", "set"),

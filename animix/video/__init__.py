@@ -1,1 +1,1 @@
-"""The only room that starts ffmpeg."""
+"""Films: from frames to a file that is whole, with its sound and what it says of itself."""

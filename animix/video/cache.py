@@ -15,7 +15,7 @@ from types import TracebackType
 
 from animix.errors import OptionError
 from animix.interruption import uninterrupted
-from animix.video.ffmpeg import making_room
+from animix.video.ffmpeg import making_room, remedy
 from animix.whole_file import digest_of, ending_of_ours, is_left_over, part_of, state_of
 
 FOLDER = ".animix"
@@ -58,8 +58,8 @@ class Cache:
         except OSError as exc:
             self._leave()
             raise OptionError(
-                f"{self.folder}: can't be written: {exc.strerror}; finished chunks of a film are "
-                "kept there until it is whole: make room for them or name another output"
+                f"{self._film}: its finished chunks, which are kept in {self.folder} until it is "
+                f"whole, can't be written: {exc.strerror}; {remedy(exc)}"
             ) from exc
         return self
 
@@ -126,7 +126,7 @@ class Cache:
 
     def _remember(self, digests: dict[str, str]) -> None:
         part = part_of(self.folder / DIGESTS)
-        with contextlib.suppress(OSError):  # then they are read again
+        with uninterrupted(), contextlib.suppress(OSError):  # then they are read again
             part.write_text(json.dumps(digests), encoding="utf-8")
             part.replace(self.folder / DIGESTS)
 

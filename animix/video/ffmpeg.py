@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import queue
+import shutil
 import subprocess
 import sys
 import threading
@@ -33,6 +35,8 @@ WRITE_BYTES = 1 << 20
 Frames = bytes | bytearray | memoryview | NDArray[np.uint8]
 
 LAST_WORDS_BYTES = 8192
+ROOM_BYTES = 1 << 20
+"""Where less is free a disk is full: a file that could not grow may be gone already."""
 
 
 class Encoder:
@@ -275,9 +279,10 @@ class Encoder:
             self._listener.join(END_SECONDS)
             ending = f"exit code {code}" if code >= 0 else f"killed by signal {-code}"
         words = self._last_words.decode(errors="replace").strip() or "(it said nothing)"
+        words = words.replace(f"file:{self._part}", self._name)
         return EncodeError(
-            f"{self._name}: ffmpeg {what} after {self.num_frames} frames ({ending}). If its last"
-            f" words don't say why, look for free space in {self._part.parent}:\n{words}"
+            f"{self._name}: ffmpeg {what} after {self.num_frames} frames"
+            f" ({ending}{full_disk(words, self._part.parent)}):\n{words}"
         )
 
 
@@ -303,9 +308,29 @@ def making_room(path: Path, target: Path) -> Iterator[None]:
         target.parent.mkdir(parents=True, exist_ok=True)
         yield
     except OSError as exc:
-        raise OptionError(
-            f"{path}: can't be written: {exc.strerror}; name another output or make room for it"
-        ) from exc
+        raise OptionError(f"{path}: can't be written: {exc.strerror}; {remedy(exc)}") from exc
+
+
+def full_disk(words: str, folder: Path) -> str:
+    """What to add to an ending where a disk is full, by ffmpeg's words or by the disk; or nothing.
+
+    >>> full_disk("Error writing trailer: No space left on device", Path("renders"))
+    '; its disk is full, make room'
+    """
+    is_full = "No space left" in words or "quota exceeded" in words
+    with contextlib.suppress(OSError):
+        is_full = is_full or shutil.disk_usage(folder).free < ROOM_BYTES
+    return "; its disk is full, make room" if is_full else ""
+
+
+def remedy(error: OSError) -> str:
+    """What to do where a film can't be written.
+
+    >>> remedy(OSError(errno.EROFS, "Read-only file system"))
+    'name another output'
+    """
+    is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return "make room for it or name another output" if is_full else "name another output"
 
 
 def no_frame(path: Path) -> EncodeError:

@@ -13,7 +13,7 @@ from animix.ffmpeg.program import find_ffmpeg
 from animix.ffmpeg.run import Outcome, Run
 from animix.interruption import uninterrupted
 from animix.timeline.formats import Container
-from animix.video.ffmpeg import making_room
+from animix.video.ffmpeg import full_disk, making_room
 from animix.video.metadata import write_metadata
 from animix.video.probe import frames_in
 from animix.video.settings import EncoderSettings, clocks
@@ -60,7 +60,7 @@ def with_sound(
         arguments = sound_arguments(soundtrack, frames, sound, settings)
         with Run(arguments, growing=sound) as run:
             yield film
-            _check(run.wait(), f"{target}: its sound can't be encoded")
+            _check(run.wait(), f"{target}: its sound can't be encoded", place.parent)
         add_sound(film, sound, target, settings)
     finally:
         with uninterrupted():
@@ -105,7 +105,7 @@ def add_sound(film: Path, sound: Path, target: Path, settings: EncoderSettings) 
     ]
     try:
         with Run(arguments, growing=part) as run:
-            _check(run.wait(), f"{target}: its sound can't be added")
+            _check(run.wait(), f"{target}: its sound can't be added", place.parent)
         executable = find_ffmpeg()
         found, wanted = (frames_in(each, settings.container, executable) for each in (part, film))
         if found != wanted:
@@ -122,11 +122,8 @@ def add_sound(film: Path, sound: Path, target: Path, settings: EncoderSettings) 
             part.unlink(missing_ok=True)
 
 
-def _check(outcome: Outcome, what: str) -> None:
+def _check(outcome: Outcome, what: str, folder: Path) -> None:
     """EncodeError with ffmpeg's words if it failed."""
     if outcome.code:
         words = outcome.words[-8192:] or "(it said nothing)"
-        raise EncodeError(
-            f"{what} ({outcome.ending}). If its last words don't say why, look for"
-            f" free space there:\n{words}"
-        )
+        raise EncodeError(f"{what} ({outcome.ending}{full_disk(words, folder)}):\n{words}")

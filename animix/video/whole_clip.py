@@ -14,7 +14,15 @@ from types import TracebackType
 from animix.errors import EncodeError, OptionError
 from animix.ffmpeg.program import find_ffmpeg
 from animix.interruption import uninterrupted
-from animix.video.ffmpeg import LAST_WORDS_BYTES, Encoder, Frames, making_room, no_frame
+from animix.video.ffmpeg import (
+    LAST_WORDS_BYTES,
+    Encoder,
+    Frames,
+    full_disk,
+    making_room,
+    no_frame,
+    remedy,
+)
 from animix.video.metadata import write_metadata
 from animix.video.probe import frames_in
 from animix.video.settings import EncoderSettings
@@ -90,7 +98,7 @@ class WholeClipEncoder:
             self._made.mkdir(parents=True)
         except OSError as exc:
             raise OptionError(
-                f"{self.path}: can't be written: {exc.strerror}; name another output or make room"
+                f"{self.path}: can't be written: {exc.strerror}; {remedy(exc)}"
             ) from exc
 
     def _make(self) -> None:
@@ -104,10 +112,8 @@ class WholeClipEncoder:
             run_ffmpeg([*picture_arguments(self._lossless, self.frames.start), pattern], self.path)
             found = sum(1 for _ in self._made.iterdir())
         if found != self.num_frames:
-            raise EncodeError(
-                f"{self.path}: ffmpeg left {found} of {self.num_frames} frames; look for free space"
-                f" in {self._target.parent}"
-            )
+            told = f"{self.path}: ffmpeg left {found} of {self.num_frames} frames"
+            raise EncodeError(told + full_disk("", self._target.parent))
         made = sorted(self._made.iterdir()) if self._made.is_dir() else [self._made]
         for path in made:
             write_metadata(path, self.settings.container, self.settings.metadata)
@@ -178,6 +184,6 @@ def run_ffmpeg(arguments: list[str], path: Path) -> None:
     if process.returncode != 0:
         told = words[-LAST_WORDS_BYTES:].decode(errors="replace").strip() or "(it said nothing)"
         raise EncodeError(
-            f"{path}: ffmpeg could not finish (exit code {process.returncode}). If its last words"
-            f" don't say why, look for free space in {path.parent}:\n{told}"
+            f"{path}: ffmpeg could not finish (exit code {process.returncode}"
+            f"{full_disk(told, path.parent)}):\n{told}"
         )
