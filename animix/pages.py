@@ -23,10 +23,12 @@ if TYPE_CHECKING:
 MARGIN = 0.25
 LEFT = 1.75
 WIDTH = 11.6
-RIGHT = 1.0
+RIGHT = 0.35
+NAMES = 0.75
+"""Right of the curves, where several lines of one strip have names."""
 TILE_HEIGHT = 2.1
 """At most."""
-RULER = 0.36
+RULER = 0.44
 FLAG = 0.2
 STRIP = 0.56
 LABEL = 0.14
@@ -71,25 +73,27 @@ class _System:
 def _page(score: Score, moments: Sequence[float], stills: Sequence[Image.Image]) -> Figure:
     from matplotlib.figure import Figure
 
-    step = moments[1] - moments[0] if len(moments) > 1 else score.duration
+    duration = float(score.duration)
+    step = moments[1] - moments[0] if len(moments) > 1 else duration
     systems = []
     lines = list(pieces(len(moments)))
     for places in lines:
         start = 0.0 if places.start == 0 else moments[places.start]
         # What is before the first bar belongs to it; the last may end within a step.
         length = moments[places.start] - start + len(lines[0]) * step
-        stop = min(start + length, score.duration) if len(lines) == 1 else start + length
+        stop = min(start + length, duration) if len(lines) == 1 else start + length
         systems.append(_System(start, stop, places))
-    width = LEFT + WIDTH + RIGHT
+    named = any(_named(strip) for strip in score.strips)
+    width = LEFT + WIDTH + RIGHT + NAMES * named
     still = textwrap.wrap("still:  " + "  ·  ".join(score.still), 190)[:6]
-    head = MARGIN + 0.55 + 0.17 * len(still)
+    head = MARGIN + 0.66 + 0.17 * len(still)
     tile_height = 0.0
     if stills:
         inches = WIDTH * step / max(system.stop - system.start for system in systems) - 0.04
         shape = max(each.height / each.width for each in stills)
         tile_height = min(TILE_HEIGHT, inches * shape)
     flags = _flags(score, systems)
-    of_system = tile_height + RULER + GAP + FLAG * (1 + max(flags.values())) * bool(flags)
+    of_system = tile_height + RULER + GAP + FLAG * _num_rows(flags)
     of_system += 0 if score.peaks is None else STRIP + GAP
     of_system += sum(_height(strip) + GAP for strip in score.strips)
     height = head + len(systems) * of_system + (len(systems) - 1) * BETWEEN + MARGIN
@@ -101,7 +105,7 @@ def _page(score: Score, moments: Sequence[float], stills: Sequence[Image.Image])
         pen.say(MARGIN, MARGIN + 0.6 + 0.17 * number, text, size=8.5, color=GREY)
     for number, system in enumerate(systems):
         top = head + number * (of_system + BETWEEN)
-        _Drawing(pen, score, system).draw(top, moments, stills, tile_height, flags)
+        _Drawing(pen, score, system, moments).draw(top, stills, tile_height, flags)
     return figure
 
 
@@ -128,6 +132,10 @@ def _flags(score: Score, systems: Sequence[_System]) -> dict[str, int]:
         ends[row : row + 1] = [start + length]
         rows[name] = row
     return rows
+
+
+def _num_rows(flags: dict[str, int]) -> int:
+    return 1 + max(flags.values(), default=-1)
 
 
 class _Pen:
@@ -162,28 +170,26 @@ class _Pen:
 class _Drawing:
     """Draws a line of time: stills, times, names, sound and strips."""
 
-    def __init__(self, pen: _Pen, score: Score, system: _System) -> None:
-        self.pen, self.score, self.system = pen, score, system
+    def __init__(self, pen: _Pen, score: Score, system: _System, moments: Sequence[float]) -> None:
+        self.pen, self.score, self.system, self.moments = pen, score, system, moments
         self.span = system.stop - system.start
         # To the end of the clip and no further.
-        self.inside = (system.start, min(system.stop, score.duration))
+        self.inside = (system.start, min(system.stop, float(score.duration)))
 
     def draw(
         self,
         top: float,
-        moments: Sequence[float],
         stills: Sequence[Image.Image],
         tile_height: float,
         flags: dict[str, int],
     ) -> None:
         """Draw everything, from ``top`` inches down."""
         if stills:
-            self._stills(top, tile_height, moments, stills)
+            self._stills(top, tile_height, stills)
             top += tile_height
-        self._ruler(top, moments)
+        self._ruler(top)
         top += RULER
-        if flags:
-            rows = 1 + max(flags.values())
+        if rows := _num_rows(flags):
             self._flags(top, rows, flags)
             top += FLAG * rows
         top += GAP
@@ -199,7 +205,7 @@ class _Drawing:
         axes.set_xlim(self.system.start, self.system.stop)
         return axes
 
-    def _grid(self, axes: Axes, moments: Sequence[float] = ()) -> None:
+    def _grid(self, axes: Axes) -> None:
         """Sections, bars, beats and markers behind a curve."""
         start, stop = self.inside
         for number, (_, first, last) in enumerate(self.score.sections):
@@ -211,30 +217,39 @@ class _Drawing:
         for seconds, is_bar in beats:
             if is_bar or not dense:
                 axes.axvline(seconds, color=BAR if is_bar else BEAT, lw=0.7, zorder=0.5)
-        for _, seconds in self.score.markers:
-            if start <= seconds <= stop:
-                axes.axvline(seconds, color=MARKER, lw=0.9, ls=(0, (3, 2)), zorder=3)
+        if not beats:
+            for place in self.system.places:
+                axes.axvline(self.moments[place], color=BEAT, lw=0.7, zorder=0.5)
+        for _, seconds in self._markers():
+            axes.axvline(seconds, color=MARKER, lw=0.9, ls=(0, (3, 2)), zorder=3)
 
-    def _stills(
-        self, top: float, height: float, moments: Sequence[float], stills: Sequence[Image.Image]
-    ) -> None:
+    def _markers(self) -> list[tuple[str, float]]:
+        """Those of this line of time; one where it ends stands in the next, if there is one."""
+        start, stop = self.inside
+        to_end = stop >= float(self.score.duration)
+        return [
+            (name, seconds)
+            for name, seconds in self.score.markers
+            if start <= seconds < stop or (to_end and seconds >= stop)
+        ]
+
+    def _stills(self, top: float, height: float, stills: Sequence[Image.Image]) -> None:
         axes = self._axes(top, height)
         axes.set_ylim(0, 1)
         for place in self.system.places:
             still = stills[place]
             seconds = height * still.width / still.height * self.span / WIDTH
-            extent = (moments[place], moments[place] + seconds, 0, 1)
+            extent = (self.moments[place], self.moments[place] + seconds, 0, 1)
             axes.imshow(np.asarray(still), extent=extent, aspect="auto", clip_on=False)
         # A picture brings limits of its own.
         axes.set_xlim(self.system.start, self.system.stop)
         axes.set_ylim(0, 1)
 
-    def _ruler(self, top: float, moments: Sequence[float]) -> None:
+    def _ruler(self, top: float) -> None:
         axes = self._axes(top, RULER)
         axes.set_ylim(0, 1)
-        shown = list(self.system.places)
-        for place in shown:
-            seconds = moments[place]
+        for place in self.system.places:
+            seconds = self.moments[place]
             clock = f"{seconds:.4g} s"
             musical = self.score.place(seconds)
             axes.axvline(seconds, 0.62, 1, color=INK, lw=0.8)
@@ -257,10 +272,9 @@ class _Drawing:
                 shade, row = SECTIONS[number % len(SECTIONS)], flags[name]
                 axes.axvspan(left, right, 0, 1, color=shade, lw=0, zorder=0)
                 axes.text(left + pad, row + 0.5, name[:24], color=INK, weight="bold", **style)
-        for name, seconds in self.score.markers:
-            if start <= seconds <= stop:
-                axes.axvline(seconds, color=MARKER, lw=0.9, ls=(0, (3, 2)), zorder=3)
-                axes.text(seconds + pad, flags[name] + 0.5, name[:24], color=MARKER, **style)
+        for name, seconds in self._markers():
+            axes.axvline(seconds, color=MARKER, lw=0.9, ls=(0, (3, 2)), zorder=3)
+            axes.text(seconds + pad, flags[name] + 0.5, name[:24], color=MARKER, **style)
 
     def _name(self, top: float, height: float, name: str, colour: str) -> None:
         self.pen.say(
@@ -270,7 +284,7 @@ class _Drawing:
     def _sound(self, top: float, peaks: np.ndarray[Any, np.dtype[np.float64]]) -> None:
         axes = self._axes(top, STRIP)
         self._grid(axes)
-        seconds = np.linspace(0, self.score.duration, len(peaks), endpoint=False)
+        seconds = np.linspace(0, float(self.score.duration), len(peaks), endpoint=False)
         loudest = float(np.abs(peaks).max()) or 1.0
         axes.set_ylim(-loudest * 1.05, loudest * 1.05)
         axes.fill_between(seconds, peaks[:, 0], peaks[:, 1], color=SOUND, lw=0.3, step="post")
@@ -309,7 +323,7 @@ class _Drawing:
         """The samples in this line of time, and what lies beside it."""
         seconds, values = self.score.seconds, line.values
         # The last frame stands until the clip is over, or leads back to the first.
-        seconds = np.append(seconds, self.score.duration)
+        seconds = np.append(seconds, float(self.score.duration))
         values = np.append(values, values[0] if self.score.loop else values[-1])
         start, stop = np.searchsorted(seconds, self.inside)
         chosen = slice(max(0, int(start) - 1), int(stop) + 1)
@@ -327,6 +341,7 @@ class _Drawing:
 
     def _shares(self, axes: Axes, strip: Strip) -> None:
         """Each source's share as a hill with its name."""
+        box = {"facecolor": "white", "alpha": 0.75, "lw": 0, "pad": 1.2}
         for number, line in enumerate(strip.lines):
             colour = COLOURS[number % len(COLOURS)]
             seconds, values = self._curve(line)
@@ -340,7 +355,7 @@ class _Drawing:
                     middle = (left + right) / 2
                     axes.text(
                         middle, 0.3, name, fontsize=8, weight="bold", color=colour, ha="center",
-                        va="center", zorder=4,
+                        va="center", zorder=4, bbox=box,
                     )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -77,7 +78,7 @@ class Score:
     """Its length and its tempo, in words."""
     seconds: Floats
     """[N] when each frame is shown."""
-    duration: float
+    duration: Fraction
     """Seconds."""
     loop: bool
     strips: tuple[Strip, ...]
@@ -101,8 +102,8 @@ class Score:
         if self.bar is None:
             return []
         beat = self.bar / BEATS_A_BAR
-        first = int(np.ceil((-self.first_bar) / beat - 1e-9))
-        last = int(np.floor((self.duration - self.first_bar) / beat + 1e-9))
+        first = math.ceil(-self.first_bar / beat - 1e-9)
+        last = math.floor((float(self.duration) - self.first_bar) / beat + 1e-9)
         if last - first > MOST_BEATS:
             return []
         return [(self.first_bar + n * beat, n % BEATS_A_BAR == 0) for n in range(first, last + 1)]
@@ -110,7 +111,7 @@ class Score:
     def place(self, seconds: float) -> str:
         """A time in bars, as timelines write it; empty where there are none, or before the first.
 
-        >>> score = Score("", "", np.zeros(1), 8.0, True, (), (), bar=2.0)
+        >>> score = Score("", "", np.zeros(1), Fraction(8), True, (), (), bar=2.0)
         >>> score.place(4.0), score.place(4.5), score.place(4.6)
         ('bar 3', 'bar 3 beat 2', '')
         """
@@ -190,7 +191,7 @@ def score_of(
         title=timeline.title,
         told=told,
         seconds=schedule.instants.numbers / float(schedule.instants.rate),
-        duration=float(schedule.num_frames / schedule.fps),
+        duration=schedule.num_frames / schedule.fps,
         loop=schedule.clip.loop,
         strips=tuple(strips[:MOST_STRIPS]),
         still=tuple(still),
@@ -336,13 +337,15 @@ def _told(low: int, high: int | None) -> str:
     return str(low) if low == high else f"{low}..{high or ''}"
 
 
-def steps(score: Score, step: Fraction, *, musical: bool) -> list[float]:
-    """The moments of a clip a step apart, from its first beat if they are counted in beats."""
-    length = float(step)
-    first = score.first_bar % length if musical else 0.0
-    first = 0.0 if length - first < 1e-9 else first
-    count = int(np.ceil((score.duration - first) / length - 1e-9))
-    return [first + number * length for number in range(max(0, count))] or [0.0]
+def moments(duration: Fraction, step: Fraction, first: Fraction) -> list[Fraction]:
+    """The moments of a clip that are a step apart, such that ``first`` is or would be one of them.
+
+    >>> [str(each) for each in moments(Fraction(4), Fraction(3, 2), Fraction(7, 2))]
+    ['1/2', '2', '7/2']
+    """
+    start = first % step
+    count = math.ceil((duration - start) / step)
+    return [start + number * step for number in range(count)] or [Fraction(0)]
 
 
 def pieces(count: int) -> Iterator[range]:

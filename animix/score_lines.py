@@ -12,7 +12,7 @@ from animix.tables import short_path
 from animix.timeline.arrays import Floats
 
 MOST_LINES = 100
-NAME, VALUE = 20, 8
+NAME, VALUE = 24, 7
 """Columns left of the curves: what a strip is called, and its bounds."""
 TALLEST = 4
 
@@ -43,12 +43,15 @@ def score_lines(score: Score, width: int, *, plain: bool = False) -> list[str]:
     lows = len(score.strips) - len(tall)
     num_curves = max(1, sum(len(strip.lines) for strip in tall))
     height = max(2, min(TALLEST, (room - lows) // num_curves))
+    is_roomy = room >= lows + num_curves * height + len(score.strips)
     for strip in score.strips:
         drawn = (
             [(strip.name, _ribbon(score, strip, columns), "")]
             if strip.scale == "shares"
             else _curves(score, strip, columns, height, plain)
         )
+        apart = [("", "", "")] * is_roomy
+        drawn = [*apart, *drawn]
         if room < len(drawn):
             rows.append(("…", "more that moves is drawn into a file: --output curves.svg", ""))
             break
@@ -67,7 +70,7 @@ def score_lines(score: Score, width: int, *, plain: bool = False) -> list[str]:
 
 
 def _column(seconds: float, score: Score, columns: int) -> int:
-    return min(columns - 1, max(0, int(seconds / score.duration * columns + 1e-6)))
+    return min(columns - 1, max(0, int(seconds / float(score.duration) * columns + 1e-6)))
 
 
 def _write(line: list[str], column: int, text: str) -> bool:
@@ -92,9 +95,10 @@ def _times(score: Score, columns: int) -> list[str]:
                 _write(line, _column(seconds, score, columns), f"│{number}")
         lines.append("".join(line) + " bar")
     line = [" "] * columns
-    step = _round(score.duration / max(2, columns // 10))
-    for number in range(int(score.duration / step) + 1):
-        if number * step < score.duration:
+    duration = float(score.duration)
+    step = _round(duration / max(2, columns // 10))
+    for number in range(int(duration / step) + 1):
+        if number * step < duration - 1e-6:
             _write(line, _column(number * step, score, columns), f"│{number * step:.4g}")
     return [*lines, "".join(line) + " s"]
 
@@ -155,7 +159,7 @@ def _ribbon(score: Score, strip: Strip, columns: int) -> str:
 
 def _resampled(score: Score, values: Floats, count: int) -> Floats:
     """The values in the middle of even parts of the clip."""
-    moments = (np.arange(count) + 0.5) * score.duration / count
+    moments = (np.arange(count) + 0.5) * float(score.duration) / count
     places = np.searchsorted(score.seconds, moments, side="right") - 1
     found: Floats = values[np.clip(places, 0, len(values) - 1)]
     return found
@@ -167,16 +171,19 @@ def _curves(
     """The lines of a strip, one beneath the other: what each is called, its letters, its bounds."""
     found = []
     for line in strip.lines:
+        name = f"{strip.name} {line.name}".strip()
         low, high = float(line.values.min()), float(line.values.max())
+        if low == high:
+            found.append((name, "─" * columns, f"{low:.4g}"))
+            continue
         values = np.log2(line.values) if strip.scale == "octaves" else line.values
         bottom, top = float(values.min()), float(values.max())
         levels = 3 if plain else 4
         per_letter = 1 if plain else 2
         sampled = _resampled(score, values, columns * per_letter)
-        share = (sampled - bottom) / (top - bottom) if top > bottom else np.full(len(sampled), 0.5)
+        share = (sampled - bottom) / (top - bottom)
         steps = np.rint(share * (height * levels - 1)).astype(np.int64)
         letters = _plain(steps, height) if plain else _braille(steps, height)
-        name = f"{strip.name} {line.name}".strip()
         for number, row in enumerate(letters):
             value = {0: f"{high:.4g}", height - 1: f"{low:.4g}"}.get(number, "")
             found.append((name if number == 0 else "", row, value))
@@ -186,9 +193,13 @@ def _curves(
 def _plain(steps: Sequence[int] | np.ndarray, height: int) -> list[str]:
     """Rows from the top, a letter for each step: three to a row."""
     rows = [[" "] * len(steps) for _ in range(height)]
+    before = int(steps[0]) // 3
     for column, step in enumerate(steps):
         row, part = divmod(int(step), 3)
+        for between in range(min(before, row) + 1, max(before, row)):
+            rows[height - 1 - between][column] = "|"
         rows[height - 1 - row][column] = _LETTERS[part]
+        before = row
     return ["".join(row) for row in rows]
 
 
