@@ -46,6 +46,8 @@ INK, GREY, BAR, BEAT, MARKER, SOUND = (
     "#6b7a8f",
 )
 SECTIONS = ("#f3ead2", "#dcebe3", "#e3e2f2", "#f4e0df")
+MOST_PEAKS = 1200
+"""Of a line of time; it is 1400 pixels wide."""
 MOST_DOTS = 64
 """Keys of a line of time beyond which dots would hide the curve."""
 
@@ -252,13 +254,13 @@ class _Drawing:
             seconds = self.moments[place]
             clock = f"{seconds:.4g} s"
             musical = self.score.place(seconds)
-            axes.axvline(seconds, 0.62, 1, color=INK, lw=0.8)
+            axes.axvline(seconds, 0.72, 1, color=INK, lw=0.8)
             style: dict[str, Any] = {"fontsize": 8, "va": "center", "clip_on": False}
             if musical:
-                axes.text(seconds, 0.40, musical, color=INK, weight="bold", **style)
-                axes.text(seconds, 0.02, clock, color=GREY, **style)
+                axes.text(seconds, 0.52, musical, color=INK, weight="bold", **style)
+                axes.text(seconds, 0.18, clock, color=GREY, **style)
             else:
-                axes.text(seconds, 0.40, clock, color=INK, **style)
+                axes.text(seconds, 0.52, clock, color=INK, **style)
 
     def _flags(self, top: float, rows: int, flags: dict[str, int]) -> None:
         axes = self._axes(top, FLAG * rows)
@@ -285,9 +287,16 @@ class _Drawing:
         axes = self._axes(top, STRIP)
         self._grid(axes)
         seconds = np.linspace(0, float(self.score.duration), len(peaks), endpoint=False)
-        loudest = float(np.abs(peaks).max()) or 1.0
+        start, stop = np.searchsorted(seconds, self.inside)
+        # No more of them than a page shows, and of those the extremes.
+        places = np.arange(start, stop, max(1, (stop - start) // MOST_PEAKS))
+        low, high = peaks.min(), peaks.max()
+        if len(places):
+            lows = np.minimum.reduceat(peaks[:stop, 0], places)
+            highs = np.maximum.reduceat(peaks[:stop, 1], places)
+            axes.fill_between(seconds[places], lows, highs, color=SOUND, lw=0.3, step="post")
+        loudest = max(-low, high) or 1.0
         axes.set_ylim(-loudest * 1.05, loudest * 1.05)
-        axes.fill_between(seconds, peaks[:, 0], peaks[:, 1], color=SOUND, lw=0.3, step="post")
         self._name(top, STRIP, "sound", SOUND)
 
     def _strip(self, top: float, strip: Strip, colour: str) -> None:
@@ -341,10 +350,12 @@ class _Drawing:
 
     def _shares(self, axes: Axes, strip: Strip) -> None:
         """Each source's share as a hill with its name."""
-        box = {"facecolor": "white", "alpha": 0.75, "lw": 0, "pad": 1.2}
+        box = {"facecolor": "white", "alpha": 0.9, "lw": 0, "pad": 1.2}
         for number, line in enumerate(strip.lines):
             colour = COLOURS[number % len(COLOURS)]
             seconds, values = self._curve(line)
+            if not np.any(values):
+                continue
             axes.plot(seconds, values, color=colour, lw=1.1, zorder=2)
             axes.fill_between(seconds, 0, values, color=colour, alpha=0.16, lw=0, zorder=1)
             name = short_path(line.name, 14)

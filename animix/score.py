@@ -16,7 +16,7 @@ from animix.errors import Mistake, SoundError, TimelineError
 from animix.latents import KeyPath
 from animix.sampling import make_schedule, w_indices
 from animix.schedule import Column, Schedule
-from animix.tables import short_path
+from animix.tables import count, short_path, shown
 from animix.timeline.arrays import Floats
 from animix.timeline.clock import BEATS_A_BAR
 from animix.timeline.curves import resolve
@@ -154,11 +154,11 @@ def open_score(timeline: Timeline) -> Score:
     if mistakes:
         raise TimelineError(mistakes)
     output = timeline.output
-    shown = schedule.film(output.fps or schedule.clip.fps, output.fit or timeline.frame.fit)
+    of_film = schedule.film(output.fps or schedule.clip.fps, output.fit or timeline.frame.fit)
     notes = list(timeline.notes)
     if any(band.path.even for band in timeline.latents):
         notes.append("latents: even is measured in pictures, so this is the walk without it")
-    return score_of(timeline, shown, soundtrack, notes)
+    return score_of(timeline, of_film, soundtrack, notes)
 
 
 def score_of(
@@ -170,7 +170,7 @@ def score_of(
     """The score of a film's frames, which ``schedule`` has."""
     end, clock = schedule.clip.end_seconds, schedule.clock
     told = f"{float(schedule.num_frames / schedule.fps):.4g} s, "
-    told += f"{schedule.num_frames} frames at {float(schedule.fps):.4g} fps"
+    told += f"{count(schedule.num_frames, 'frame')} at {float(schedule.fps):.4g} fps"
     if clock.bpm is not None:
         told += f", {float(clock.bpm):.4g} beats a minute"
     told += ", a loop" if schedule.clip.loop else ""
@@ -188,7 +188,7 @@ def score_of(
     ]
     bar = None if clock.bpm is None else float(60 * BEATS_A_BAR / clock.bpm)
     return Score(
-        title=timeline.title,
+        title=shown(timeline.title, 60),
         told=told,
         seconds=schedule.instants.numbers / float(schedule.instants.rate),
         duration=schedule.num_frames / schedule.fps,
@@ -253,8 +253,7 @@ class _Sorting:
             lines = self._bands(edit.amount, pushed.amount, of_ws)
             self._add(f"edit {short_path(told(edit.direction), 14)}", lines)
         if timeline.label is not None and schedule.classes is not None:
-            count = int(schedule.classes.keys.max()) + 1
-            names = [str(number) for number in range(count)]
+            names = [str(number) for number in range(int(schedule.classes.keys.max()) + 1)]
             self._shares("label", schedule.classes, names, self._keys(timeline.label))
         frame, written = schedule.frame, timeline.frame
         self._add("zoom", [("", frame.zoom, written.zoom)])
@@ -310,11 +309,11 @@ class _Sorting:
             weights[source] = weights.get(source, 0.0) + weight
         weights = {source: weight for source, weight in weights.items() if np.any(weight)}
         if len(weights) == 1:
-            self.still.append(f"{name} {next(iter(weights))}")
+            self.still.append(f"{name} {short_path(next(iter(weights)), 24)}")
             return
         num_frames = self.schedule.num_frames
         lines = [
-            Line(source, np.broadcast_to(weight, num_frames), keys)
+            Line(short_path(source, 24), np.broadcast_to(weight, num_frames), keys)
             for source, weight in weights.items()
         ]
         if all(np.ptp(line.values) == 0 for line in lines):
@@ -344,8 +343,8 @@ def moments(duration: Fraction, step: Fraction, first: Fraction) -> list[Fractio
     ['1/2', '2', '7/2']
     """
     start = first % step
-    count = math.ceil((duration - start) / step)
-    return [start + number * step for number in range(count)] or [Fraction(0)]
+    num_moments = math.ceil((duration - start) / step)
+    return [start + number * step for number in range(num_moments)] or [Fraction(0)]
 
 
 def pieces(count: int) -> Iterator[range]:

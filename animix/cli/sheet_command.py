@@ -90,24 +90,13 @@ def sheet(
             return
         if at is not None:
             raise OptionError("--at is for --variants; one clip has stills in steps, see --every")
-        timeline = _one_clip(file, settings, only)
+        timeline = reader.load_timeline(file, parse_settings(settings), only or ())
         if curves and output is None:
             _tell_curves(timeline, report)
         else:
             _draw_clip(timeline, every, curves, output, device, precision, report)
 
     each([file], draw, report)
-
-
-def _one_clip(file: Path, settings: list[str] | None, only: list[str] | None) -> Timeline:
-    from animix.timeline import reader
-
-    try:
-        return reader.load_timeline(file, parse_settings(settings), only or ())
-    except OptionError as error:
-        if "--only" in str(error):
-            raise OptionError(f"{error}; --variants draws a still of each") from error
-        raise
 
 
 def _tell_curves(timeline: Timeline, report: Report) -> None:
