@@ -14,10 +14,10 @@ from animix.timeline.formats import CODECS, Container
 from animix.timeline.output import Output
 from animix.timeline.presets import number, refusals
 from animix.timeline.timeline import Timeline
-from animix.video.segments import is_cut, segment_frames, segments_of
-from animix.video.settings import EncoderSettings
+from animix.video.place import is_of_pictures
+from animix.video.segments import segment_frames, segments_of
+from animix.video.settings import EncoderSettings, is_joined
 from animix.video.trial import check_encoder
-from animix.video.whole_clip import is_of_pictures
 from animix.whole_file import part_of
 
 RENDERS = Path("renders")
@@ -77,7 +77,7 @@ def _max_bitrate(output: Output, settings: EncoderSettings, num_frames: int) -> 
     if largest is not None and largest.high is not None:
         sound = output.preset.audio_bitrate or 0
         num_segments = 1
-        if is_cut(settings):
+        if is_joined(settings):
             num_segments = len(segments_of(range(num_frames), segment_frames(settings)))
         seconds = num_frames / settings.fps + num_segments
         fitting = int(largest.high * 8 * FILE_SHARE / seconds) - sound

@@ -19,6 +19,8 @@ class Progress:
     """How long the work has waited for each of its stages, where it has several."""
     done_before: int = 0
     """So many of those done were so when it began."""
+    to_encode: int = 0
+    """So many frames still wait for their encoder, once all are painted."""
 
     @property
     def slowest_stage(self) -> str:

@@ -18,22 +18,22 @@ from animix.film import Film, open_films
 from animix.progress import Progress, Stages
 from animix.provenance import metadata_of, parts_of, render_command
 from animix.timeline.timeline import Timeline
-from animix.video.cache import Cache, digests_of
-from animix.video.ffmpeg import Encoder
+from animix.video.cache import Cache
 from animix.video.mp4 import is_sealed
 from animix.video.muxing import with_sound
 from animix.video.segments import (
     Segment,
     SegmentEncoder,
     encoding_of,
-    is_cut,
     make_encoder,
     segment_frames,
     segments_of,
 )
 from animix.video.settings import EncoderSettings, Preset
-from animix.video.whole_clip import WholeClipEncoder
 from animix.whole_file import without_parts
+
+TELL_SECONDS = 0.1
+"""How often is told how many painted frames still wait for their encoder."""
 
 
 @dataclass(frozen=True)
@@ -100,9 +100,10 @@ def encode_all(
     stages = Stages()
     errors: list[AnimixError] = []
 
-    def progress() -> Progress:
+    def progress(to_encode: int = 0) -> Progress:
         seconds = time.monotonic() - started
-        return Progress(done, total, seconds, dict(stages.seconds), done_before)
+        so_far = min(done, total - 1) if to_encode else done
+        return Progress(so_far, total, seconds, dict(stages.seconds), done_before, to_encode)
 
     for alike in _by_footage(jobs):
         with contextlib.ExitStack() as unfinished:
@@ -139,6 +140,10 @@ def encode_all(
                     done += sum(map(len, cell))
                     if done < total:
                         yield progress()
+            while waiting := sum(each.encoder.num_waiting for each in writings):
+                with stages.waiting_for("encoding"):
+                    time.sleep(TELL_SECONDS)
+                yield progress(waiting)
             # Until the films are whole it is ffmpeg that is waited for.
             with stages.waiting_for("encoding"):
                 errors += _end(endings)
@@ -152,7 +157,7 @@ def encode_all(
 class _Writing:
     """A film on its way into its file."""
 
-    encoder: Encoder | SegmentEncoder | WholeClipEncoder
+    encoder: SegmentEncoder
     missing: Sequence[range]
     """The frames that it has yet to be given."""
 
@@ -163,21 +168,17 @@ def _writing(
 ) -> Iterator[_Writing]:
     """A film's file, whole when the block ends well, with its recipe if there is a ``command``."""
     film, target, frames = job.film, job.target, job.wanted
-    store = Cache(target) if is_cut(settings) else contextlib.nullcontext()
-    with _telling_of_films(), store as cache:
-        wanted = files_of(film) if command is None else parts_of(film)
-        digests = cache.digests(wanted) if cache else {}
+    with _telling_of_films(), Cache(target, settings.container) as cache:
+        digests = cache.digests(files_of(film) if command is None else parts_of(film))
         if command is not None:
-            known = digests or digests_of(wanted)
-            settings = replace(settings, metadata=metadata_of(film, known, command))
-        segments = _segments(film, target, frames, settings, cache, digests, fresh=fresh)
+            settings = replace(settings, metadata=metadata_of(film, digests, command))
+        segments = _segments(film, frames, settings, cache, digests, fresh=fresh)
         with (
             with_sound(film.soundtrack, target, settings, frames) as silent,
             make_encoder(silent, _of_film_at(silent, target, settings), segments) as encoder,
         ):
             yield _Writing(encoder, [each.frames for each in segments if not each.is_whole])
-        if cache:
-            cache.clear(but=[segment.path for segment in segments] if keep_cache else ())
+        cache.clear(but=[segment.path for segment in segments] if keep_cache else ())
 
 
 @contextlib.contextmanager
@@ -224,26 +225,19 @@ def _give_up(ending: contextlib.ExitStack, error: AnimixError) -> AnimixError:
 
 def _segments(
     film: Film,
-    target: Path,
     frames: range,
     settings: EncoderSettings,
-    cache: Cache | None,
+    cache: Cache,
     digests: Mapping[Path, str],
     *,
     fresh: bool,
 ) -> list[Segment]:
-    """The segments of frames, those that the cache has whole marked as such.
-
-    What can't be joined is one segment, and nothing of it is kept.
-    """
-    if cache is None:
-        return [Segment(frames, lambda _: target)]
+    """The segments of frames, those that the cache has whole marked as such."""
     key = chunk_keys(film, encoding_of(settings), digests)
-    store = cache
 
     @cache_results
     def find(part: range) -> Path:
-        return store.chunk(key(part))
+        return cache.chunk(key(part))
 
     parts = segments_of(frames, segment_frames(settings))
     segments = [Segment(part, find) for part in parts]

@@ -17,7 +17,7 @@ import numpy as np
 from animix import demo
 from animix.film import open_film
 from animix.timeline.reader import load_timeline
-from animix.video.ffmpeg import Encoder
+from animix.video.encoder import Encoder
 from animix.video.segments import segments_of
 from animix.video.settings import EncoderSettings, Preset
 

@@ -82,7 +82,13 @@ def open_reel(folder, text=REEL, **settings):
 def render(film, target, **options):
     """The bytes of the film, and the last step's word of what was done before."""
     *_, last = encode(film, target, **options)
-    return target.read_bytes(), last.done_before
+    return content(target), last.done_before
+
+
+def content(target):
+    """The bytes of a film, a file or a folder of pictures."""
+    files = sorted(target.iterdir()) if target.is_dir() else [target]
+    return b"".join(file.read_bytes() for file in files)
 
 
 def chunks_of(target):
@@ -228,6 +234,142 @@ def test_the_time_left_is_that_of_what_is_to_be_rendered():
     progress = Progress(150, 200, 10.0, done_before=100)
     assert progress.per_second == 5
     assert progress.eta_seconds == 10
+
+
+# -- Every format ----------------------------------------------------------------------------------
+
+FORMATS = {
+    "gif": "{preset: gif, fps: 10}",
+    "png": "png",
+    "webm": "webm",
+    "prores": "prores",
+    "h265": "{codec: h265}",
+    "av1": "{codec: av1, size: 64x64}",
+}
+
+
+def of_format(name, more=""):
+    return REEL + f"output: {FORMATS[name]}\n" + more
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_an_interrupted_film_of_any_format_goes_on(folder, painted, name):
+    film, target = open_reel(folder, of_format(name)), folder / "out" / "reel"
+    whole, _ = render(film, folder / "whole", frames=range(5, 60))
+    interrupt(film, target, frames=range(5, 60))
+    assert not target.exists()
+    assert [path.name for path in target.parent.iterdir()] == [".animix"]
+    assert len(chunks_of(target)) >= 1
+    painted.clear()
+    found, num_before = render(film, target, frames=range(5, 60))
+    assert found == whole
+    assert num_before > 0
+    assert painted == list(range(5 + num_before, 60))
+    assert list(target.parent.iterdir()) == [target]
+
+
+QUALITY = {
+    "crf": ("output: {codec: h265, crf: 18}", "output: {codec: h265, crf: 30}"),
+    "codec": ("output: {codec: h265}", "output: {codec: av1}"),
+}
+
+
+@pytest.mark.parametrize(("before", "after"), QUALITY.values(), ids=QUALITY)
+def test_another_encoding_of_the_same_pictures_paints_none(folder, painted, before, after):
+    text = REEL + "size: 64x64\n"
+    target = folder / "reel"
+    first, _ = render(open_reel(folder, text + before), target, keep_cache=True)
+    painted.clear()
+    film = open_reel(folder, text + after)
+    found, num_before = render(film, target, keep_cache=True)
+    assert (painted, num_before) == ([], 60)
+    assert found == render(film, folder / "again")[0] != first
+
+
+def test_another_pixel_format_is_painted_again(folder, painted):
+    target = folder / "reel.mp4"
+    render(open_reel(folder, of_format("h265")), target, keep_cache=True)
+    painted.clear()
+    text = REEL + "output: {codec: h265, pixel-format: yuv422p10}\n"
+    render(open_reel(folder, text), target, keep_cache=True)
+    assert len(painted) == 60
+
+
+@pytest.mark.parametrize("name", ["gif", "png"])
+def test_an_edit_of_any_format_renders_what_it_changes(folder, painted, name):
+    target = folder / "reel"
+    render(open_reel(folder, of_format(name)), target, keep_cache=True)
+    painted.clear()
+    film = open_reel(folder, of_format(name).replace("59f: none", "59f: 4"))
+    assert render(film, target, keep_cache=True)[1] == 48
+    assert painted == list(range(48, 60))
+    assert content(target) == render(film, folder / "again")[0]
+    painted.clear()
+    render(film, target, fresh=True)
+    assert painted == list(range(60))
+    assert not (folder / ".animix").exists()
+
+
+@pytest.mark.parametrize("change", ["cut", "flipped", "emptied"])
+def test_a_lossless_chunk_that_is_not_whole_is_rendered_again(folder, painted, change):
+    film, target = open_reel(folder, of_format("gif")), folder / "reel.gif"
+    whole, _ = render(film, target, keep_cache=True)
+    chunk = chunks_of(target)[0]
+    found = bytearray(chunk.read_bytes())
+    if change == "flipped":
+        found[len(found) // 2] ^= 1
+    chunk.write_bytes({"cut": found[:-1], "flipped": found, "emptied": bytes(len(found))}[change])
+    painted.clear()
+    assert render(film, target)[0] == whole
+    assert len(painted) in (12, 16)
+
+
+@pytest.mark.parametrize("name", ["gif", "webm"])
+def test_a_dead_ffmpeg_of_the_film_loses_no_chunk(folder, painted, monkeypatch, name):
+    film, target = open_reel(folder, of_format(name)), folder / "reel"
+    whole, _ = render(film, folder / "whole")
+    real = segments_module.find_ffmpeg()
+    # That which encodes the film neither keeps frames without loss nor reads them.
+    program = (
+        "if 'ffvhuff' not in sys.argv and sys.argv[-1] != 'pipe:1':\n"
+        "    sys.stdin.buffer.read(16 * 16 * 16)\n"  # of the first chunk
+        "    sys.exit('No space left on device')\n"
+        f"os.execv({real!r}, ['ffmpeg', *sys.argv[1:]])"
+    )
+    failing = fake(folder, program)
+    with monkeypatch.context() as patch:
+        patch.setattr("animix.video.ffmpeg.find_ffmpeg", lambda: failing)
+        with pytest.raises(EncodeError, match=r"reel: ffmpeg stopped[^$]*No space left on device"):
+            list(encode(film, target))
+    assert not target.exists()
+    num_whole = len(chunks_of(target))
+    assert num_whole >= 1
+    assert render(film, target) == (whole, min(60, 16 * num_whole))
+
+
+def test_frames_that_wait_for_their_encoder_are_told(folder, painted, monkeypatch):
+    film = open_reel(folder, of_format("webm"))
+    waiting = iter([40, 8])
+    monkeypatch.setattr(
+        segments_module.SegmentEncoder, "num_waiting", property(lambda _: next(waiting, 0))
+    )
+    *_, before, last = encode(film, folder / "reel.webm")
+    assert (before.done, before.to_encode) == (59, 8)
+    assert (last.done, last.to_encode) == (60, 0)
+
+
+def test_two_renders_of_a_film_of_lossless_chunks_do_no_harm(folder, painted):
+    film, target = open_reel(folder, of_format("gif")), folder / "reel"
+    whole, _ = render(film, folder / "whole")
+    slow = encode(film, target)
+    while next(slow).done < 20:
+        pass
+    assert render(film, target)[0] == whole
+    assert kept_in(folder)[0].is_in_use
+    for _ in slow:
+        pass
+    assert content(target) == whole
+    assert not (folder / ".animix").exists()
 
 
 # -- What a key holds ------------------------------------------------------------------------------
@@ -438,7 +580,8 @@ def test_a_cache_that_can_not_be_written_is_told(folder, painted):
     film, target = open_reel(folder), folder / "reel.mp4"
     (folder / ".animix").write_text("no folder")
     with pytest.raises(
-        OptionError, match=r"\.animix/reel\.mp4: can't be written: .*finished chunks"
+        OptionError,
+        match=r"finished chunks, which are kept in .*reel\.mp4 until .* can.t be written",
     ):
         list(encode(film, target))
     assert not target.exists()
@@ -448,8 +591,8 @@ def test_a_cache_that_can_not_be_written_is_told(folder, painted):
 # -- Processes that are killed ---------------------------------------------------------------------
 
 
-def start(folder, *arguments):
-    command = [sys.executable, "-m", "animix", "render", "long.yaml", "--draft", *arguments]
+def start(folder, *arguments, reel="long.yaml"):
+    command = [sys.executable, "-m", "animix", "render", reel, *arguments]
     return subprocess.Popen(
         command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
     )
@@ -460,7 +603,7 @@ def test_a_render_that_is_killed_again_and_again_ends_in_the_same_bytes(folder):
     text = REEL.replace("fps: 10", "fps: 4").replace("duration: 60f", "duration: 400f")
     (folder / "long.yaml").write_text(text)  # a draft's chunks have 32 frames
     started = time.monotonic()
-    process = start(folder, "-o", "whole.mp4")
+    process = start(folder, "--draft", "-o", "whole.mp4")
     _, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
     seconds = time.monotonic() - started
@@ -468,7 +611,7 @@ def test_a_render_that_is_killed_again_and_again_ends_in_the_same_bytes(folder):
     target.write_bytes(b"an earlier film")
     moments = random.Random(7)
     for _ in range(KILLS):
-        process = start(folder, "-o", "reel.mp4")
+        process = start(folder, "--draft", "-o", "reel.mp4")
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(moments.uniform(0.5, 0.9) * seconds)
         process.send_signal(signal.SIGKILL)
@@ -476,7 +619,7 @@ def test_a_render_that_is_killed_again_and_again_ends_in_the_same_bytes(folder):
         # It may have been quicker.
         assert target.read_bytes() in (b"an earlier film", (folder / "whole.mp4").read_bytes())
         target.write_bytes(b"an earlier film")
-    process = start(folder, "-o", "reel.mp4")
+    process = start(folder, "--draft", "-o", "reel.mp4")
     _, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
     assert target.read_bytes() == (folder / "whole.mp4").read_bytes()
@@ -486,3 +629,45 @@ def test_a_render_that_is_killed_again_and_again_ends_in_the_same_bytes(folder):
     }
     assert names == {"reel.yaml", "reel.mp4"}
     shutil.rmtree(folder)
+
+
+def test_films_of_all_formats_that_are_killed_end_in_the_same_bytes(folder):
+    """One command writes them all. With ANIMIX_KILLS=20 killed as often as that."""
+    text = REEL.replace("duration: 60f", "duration: 130f").replace(
+        "fps: 10", "fps: 10\nsize: 64x64"
+    )
+    outputs = [
+        "{file: out/a.gif}",
+        "{preset: png, file: out/b}",
+        "{file: out/c.webm}",
+        "{file: out/d.mov}",
+        "{codec: h265, file: out/e.mp4}",
+        "{codec: av1, file: out/f.mp4}",
+    ]
+    (folder / "all.yaml").write_text(f"{text}output: [{', '.join(outputs)}]\n")
+    out = folder / "out"
+
+    def contents():
+        return {path.name: content(path) for path in out.iterdir() if path.name[0] != "."}
+
+    started = time.monotonic()
+    process = start(folder, reel="all.yaml")
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    seconds = time.monotonic() - started
+    whole = contents()
+    assert len(whole) == 6
+    shutil.rmtree(out)
+    moments = random.Random(5)
+    for _ in range(KILLS):
+        process = start(folder, reel="all.yaml")
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(moments.uniform(0.4, 0.95) * seconds)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        assert not out.exists() or contents().items() <= whole.items()
+    process = start(folder, reel="all.yaml")
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    assert contents() == whole
+    assert {path.name for path in out.iterdir()} == set(whole)

@@ -22,7 +22,7 @@ from animix.ffmpeg.program import find_ffmpeg
 from animix.film import Film, open_film
 from animix.rendering import encode
 from animix.timeline.reader import load_timeline
-from animix.video.ffmpeg import Encoder
+from animix.video.encoder import Encoder
 from animix.video.settings import EncoderSettings
 from animix.video.trial import check_encoder, reason_in
 from benchmarks import banding

@@ -210,6 +210,19 @@ def test_the_figures_of_trackers_are_those_of_their_benchmark():
     assert beats.totals(report["animix"])["right"] >= 0.8 * 144
 
 
+def test_the_figures_of_even_walks_are_those_of_their_benchmark():
+    report = json.loads((ROOT / "benchmarks/results/even.json").read_text(encoding="utf-8"))
+    page = (ROOT / "docs" / "timeline.md").read_text(encoding="utf-8")
+    found = {(row["path"], row["kind"]): row for row in report["rows"]}
+    for path in dict.fromkeys(row["path"] for row in report["rows"]):
+        shares = [
+            f"{found[path, kind][metric]:.1%}"
+            for metric in ("CIEDE2000", "1 − SSIM")
+            for kind in ("plain", "even")
+        ]
+        assert f"| {path} | {' | '.join(shares)} |" in page
+
+
 def test_no_document_has_a_gap():
     for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), ROOT / "CONTRIBUTING.md"]:
         assert not re.findall(r"\b(?:TODO|TBD|XXX|[A-Z]+_LINES?)\b", page.read_text("utf-8"))

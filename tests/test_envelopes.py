@@ -214,6 +214,16 @@ def test_envelopes_stand_at_keys_and_ride_on_them(song):
     assert values[16] > 1.9 > 1.1 > values[14]
 
 
+def test_the_sound_drives_a_walk(song):
+    text = "audio: song.wav\nlatents: {seeds: [3, 17], path: linear, speed: =0.1 + low}\n"
+    head = "networks: {a: a.pkl}\nduration: 4s\nloop: false\nfps: 30\n"
+    schedule = schedule_of(head + text)
+    places = [dict(schedule.row(n).points[0].latents).get(17, 0.0) for n in range(120)]
+    steps = np.diff(places)
+    assert (places[0], places[-1]) == (0, pytest.approx(1))
+    assert steps.min() >= 0 and steps.max() > 4 * np.median(steps)
+
+
 def test_attack_and_release_are_options_of_audio(song):
     text = "blend: {alpha: =low}\n"
     _, short = alphas("audio: {file: song.wav, release: 20ms}\n" + text)

@@ -108,7 +108,11 @@ def test_paths_stay_relative_to_the_file_that_they_stand_in(write, tmp_path):
     deep = Path("../one/deep")
     assert timeline.networks["faces"].patterns == (str(deep / "nets/a.pkl"),)
     assert timeline.networks["anime"].patterns == ("../one/c.pkl", "~/d.pkl", "/e.pkl")
-    assert [key.source for key in timeline.latents.keys] == [3, str(deep / "me.npz"), "she.npz"]
+    assert [key.source for key in timeline.latents[0].path.keys] == [
+        3,
+        str(deep / "me.npz"),
+        "she.npz",
+    ]
     assert isinstance(timeline.audio, Audio)
     assert timeline.audio.path == tmp_path / "two" / deep / "song.mp3"
     assert timeline.output.file == tmp_path / "two" / deep / "films/out.mp4"
@@ -123,7 +127,7 @@ def test_latents_with_times_and_outputs_in_a_list_are_seen_from_the_base(write):
     )
     timeline = load_timeline(write("reel.yaml", "extends: base/base.yaml\n"))
     assert lines(timeline)["output"] == "[reels, base/a.webm, {file: base/b.mp4}]"
-    assert {key.source for key in timeline.latents.keys} == {"base/me.npz", 3}
+    assert {key.source for key in timeline.latents[0].path.keys} == {"base/me.npz", 3}
 
 
 def test_the_base_reads_the_variables_of_the_upper_file(write):
@@ -166,6 +170,7 @@ def test_mistakes_are_told_in_the_file_where_they_stand(write, tmp_path):
     ("name", "message"),
     [
         ("extends: gone.yaml", "gone.yaml: there is no such file"),
+        (f"extends: {'x' * 5000}.yaml", f"{'x' * 100}.yaml: can't be read: File name too long"),
         ("extends: .", "is a folder, expected a timeline in YAML"),
         ("extends: latin.yaml", "is no UTF-8 text"),
         ("extends: /dev/null", "is no regular file"),

@@ -21,7 +21,7 @@ import torch
 from animix.engine.pixels import to_yuv420
 from animix.errors import EncodeError, OptionError
 from animix.ffmpeg.program import find_ffmpeg
-from animix.video.ffmpeg import Encoder
+from animix.video.encoder import Encoder
 from animix.video.settings import EncoderSettings
 from tests import mp4
 
@@ -38,7 +38,7 @@ def decoded(path: Path, *options: str) -> bytes:
 
 
 def is_running(encoder: Encoder) -> bool:
-    return encoder._process.poll() is None
+    return not encoder.has_ended
 
 
 @contextlib.contextmanager

@@ -61,6 +61,8 @@ def open_reel(folder, text="", **settings):
 class Recorder:
     """Stands where ffmpeg does and keeps the bytes of every frame."""
 
+    num_waiting = 0
+
     def __init__(self, path, settings, frames):
         self.settings, self.frames = settings, []
         Recorder.last = self

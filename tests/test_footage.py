@@ -33,7 +33,7 @@ frame: {zoom: {0%: 1, 50%: 1.3, 100%: 1}}
 blend: [faces, {art: {swap: {0%: all, 50%: 8, 100%: all}}}]
 output:
 """
-ROWS = ("mix", "latents", "psi", "noise", "time_seconds", "labels")
+ROWS = ("mix", "points", "psi", "noise", "time_seconds", "labels")
 
 
 @pytest.fixture(scope="module")
@@ -240,6 +240,8 @@ def test_a_chunk_s_key_knows_its_own_output_alone(folder: Path):
 
 def test_an_output_that_fails_at_its_end_costs_no_other(folder, tmp_path, monkeypatch):
     class Failing:
+        num_waiting = 0
+
         def __init__(self, *_: object) -> None:
             pass
 

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -46,7 +47,7 @@ DEEDS = {
     "os.system": lambda: os.system("true"),
     "subprocess.Popen": lambda: subprocess.run(["true"], check=True),
     "socket": lambda: socket.socket().close(),
-    "open": lambda: (ROOT / "README.md").read_text(encoding="utf-8"),
+    "open": lambda: Path(os.devnull).open("w").close(),
     "os.mkdir": lambda: (ROOT / "tests").mkdir(exist_ok=True),
 }
 
@@ -55,6 +56,12 @@ DEEDS = {
 def test_whatever_is_executed_or_opened_is_heard(monkeypatch, event, deed):
     monkeypatch.setattr(fuzz_timelines, "_read", lambda text: deed() and "schedule")
     assert outcome_of("").startswith(f"did what no timeline may: {event}")
+
+
+def test_what_is_extended_may_be_read(monkeypatch):
+    read = (ROOT / "README.md").read_text
+    monkeypatch.setattr(fuzz_timelines, "_read", lambda text: read("utf-8") and "schedule")
+    assert outcome_of("") == "schedule"
 
 
 def test_nothing_is_heard_afterwards():

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from animix.video.ffmpeg import Encoder
+from animix.video.encoder import Encoder
 from animix.video.join import Joint, read_track
 from animix.video.mp4 import count_frames
 from animix.video.settings import EncoderSettings

@@ -17,7 +17,7 @@ from animix.ffmpeg import run
 from animix.timeline.audio import Audio
 from animix.timeline.keyframes import Clip
 from animix.video import muxing
-from animix.video.ffmpeg import Encoder
+from animix.video.encoder import Encoder
 from animix.video.mp4 import count_frames
 from animix.video.muxing import add_sound, with_sound
 from animix.video.settings import EncoderSettings

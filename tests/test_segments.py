@@ -17,7 +17,7 @@ from animix.errors import EncodeError, OptionError
 from animix.ffmpeg.program import find_ffmpeg
 from animix.video import segments as segments_module
 from animix.video import settings as settings_module
-from animix.video.ffmpeg import Encoder
+from animix.video.encoder import Encoder
 from animix.video.mp4 import count_frames
 from animix.video.segments import (
     Segment,

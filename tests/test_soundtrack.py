@@ -12,7 +12,7 @@ from animix.errors import EncodeError, Mark, SoundError, TimelineError
 from animix.ffmpeg import run
 from animix.timeline.audio import Audio
 from animix.timeline.keyframes import Clip, Time
-from animix.video.ffmpeg import Encoder
+from animix.video.encoder import Encoder
 from animix.video.soundtrack import Soundtrack, open_soundtrack
 from tests.sounds import decoded, noise, write_wav
 from tests.test_ffmpeg import GREY, SMALL, fake

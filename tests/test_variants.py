@@ -102,7 +102,7 @@ def test_there_is_a_timeline_for_each_variant(folder, text, labels, names):
 
 def test_each_variant_is_the_timeline_with_its_values(folder):
     found = animix.variants("reel.yaml")
-    assert [one.latents.keys[0].source for one in found] == [1, 1, 2, 2]
+    assert [one.latents[0].path.keys[0].source for one in found] == [1, 1, 2, 2]
     assert [one.blend[1].swap.keys[1].value for one in found] == [8, 16, 8, 16]
     assert all("$" not in yaml_text(one.document) for one in found)
     assert not any("variants" in yaml_text(one.document) for one in found)

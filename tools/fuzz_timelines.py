@@ -2,8 +2,8 @@
 
 Run it as ``.venv/bin/python tools/fuzz_timelines.py --minutes 60``. Timelines, examples of the
 documents and random structures are changed, and read as ``animix check`` reads them, up to the
-schedule; networks are never opened. Meanwhile nothing may be executed, imported, opened or sent,
-which an audit hook (PEP 578) sees. It writes what came of the cases to
+schedule; networks and sounds are never opened. Meanwhile nothing may be executed, imported, written
+or sent, which an audit hook (PEP 578) sees. It writes what came of the cases to
 benchmarks/results/fuzz_timelines.json, each finding to a folder, and fails if there is any. A case
 is a function of its number and the seed: ``--case NUMBER`` prints its timeline.
 """
@@ -28,7 +28,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cache
-from itertools import count
+from itertools import count, islice
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from types import FrameType
@@ -40,11 +40,14 @@ sys.path.insert(0, str(ROOT))  # for what is beside this file
 
 from animix import demo  # noqa: E402 (needs the path)
 from animix.errors import TimelineError  # noqa: E402 (needs the path)
+from animix.latents import Direction  # noqa: E402 (needs the path)
 from animix.networks.facts import Layer, NetworkFacts  # noqa: E402 (needs the path)
 from animix.sampling import make_schedule  # noqa: E402 (needs the path)
 from animix.schedule import Column  # noqa: E402 (needs the path)
-from animix.timeline.reader import read_timeline  # noqa: E402 (needs the path)
-from tools.timeline_mutations import changed  # noqa: E402 (needs the path)
+from animix.timeline.reader import Unread, read_each  # noqa: E402 (needs the path)
+from animix.timeline.seams import edits  # noqa: E402 (needs the path)
+from animix.timeline.timeline import Timeline  # noqa: E402 (needs the path)
+from tools.timeline_mutations import SETTING, changed  # noqa: E402 (needs the path)
 
 SECONDS = 2
 """Of processor time that a case may take: what else the machine does is not its fault."""
@@ -53,9 +56,13 @@ HANG_SECONDS = 30
 BYTES = 1 << 31
 """Of memory, on top of what Python takes."""
 LONGEST_MESSAGE = 4000
+MOST_VARIANTS = 3
+"""Of one timeline that are read: the others differ in nothing but values."""
+USUAL = ("schedule", "long", "refused")
 MOST_SAMPLES = 200_000
 """Frames times tracks of a clip that is sampled; larger ones are read, which is all that is new."""
 
+WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 HARMLESS = {"builtins.id", "sys._getframe", "object.__getattr__", "array.__new__"}
 """What Python tells an audit hook of without anything leaving the computation."""
 
@@ -122,8 +129,12 @@ class Watch:
 
     def hear(self, event: str, arguments: tuple[object, ...]) -> None:
         """Note what is no plain computation, but that of other threads."""
-        if self.is_on and event not in HARMLESS and threading.get_ident() == self.thread:
-            self.seen.append(f"{event} {arguments!r}"[:200])
+        if not self.is_on or event in HARMLESS or threading.get_ident() != self.thread:
+            return
+        # What a timeline extends is read: path, mode and flags.
+        if event == "open" and isinstance(flags := arguments[2], int) and not flags & WRITING:
+            return
+        self.seen.append(f"{event} {arguments!r}"[:200])
 
 
 @cache
@@ -136,7 +147,7 @@ def watch() -> Watch:
 
 @contextlib.contextmanager
 def watching() -> Iterator[list[str]]:
-    """What is executed, imported or opened in the block; TooSlow where it takes too long."""
+    """What is executed, imported or written in the block; TooSlow where it takes too long."""
 
     def ring(number: int, frame: FrameType | None) -> None:
         raise TooSlow
@@ -177,8 +188,21 @@ def _place(error: BaseException) -> str:
 
 
 def _read(text: str) -> str:
+    """The outcome of a timeline; of variants that of the first few, the worst of them."""
+    settings = dict(SETTING.findall(text))
     try:
-        timeline = read_timeline(text, "reel.yaml")
+        found = [*islice(read_each(text, "reel.yaml", settings, listen=False), MOST_VARIANTS)]
+    except TimelineError as error:
+        return _told_well(error, text)
+    outcomes = {
+        _told_well(each.error, text) if isinstance(each, Unread) else _sampled(each, text)
+        for each in found
+    }
+    return max(outcomes, key=lambda outcome: (outcome not in USUAL, outcome))
+
+
+def _sampled(timeline: Timeline, text: str) -> str:
+    try:
         names = dict.fromkeys(layer.network for layer in timeline.blend)
         columns = [Column(name, number, 3) for name in names for number in (1, 2, 3)]
         moving = 10 + 6 * len(timeline.blend)
@@ -187,14 +211,21 @@ def _read(text: str) -> str:
         if frames * moving > MOST_SAMPLES:
             return "long"
         facts = FACTS if timeline.label is None else replace(FACTS, c_dim=10)
-        schedule = make_schedule(timeline, facts, columns)
+        directions = {
+            edit.direction: Direction("any", np.ones((FACTS.num_ws, FACTS.w_dim), np.float32))
+            for edit in edits(timeline)
+            if isinstance(edit.direction, str) or edit.direction <= FACTS.w_dim
+        }
+        schedule = make_schedule(timeline, facts, columns, directions)
     except TimelineError as error:
         return _told_well(error, text)
     last = schedule.num_frames - 1
     for row in map(schedule.row, (0, last // 3, last // 2, last)):
         told = (row.framing.zoom, row.framing.pan_x, row.framing.pan_y, row.framing.rotate)
-        weights = [weight for _, weight in row.latents]
-        if not all(np.isfinite(values).all() for values in (row.mix, row.psi, told, weights)):
+        weights = [weight for point in row.points for _, weight in point.latents]
+        amounts = [amount for _, amount in row.edits]
+        every = (row.mix, row.psi, told, weights, *amounts)
+        if not all(np.isfinite(values).all() for values in every):
             return f"a value of frame {row.index} that is no number"
     return "schedule"
 
@@ -274,7 +305,7 @@ class Tally:
 
     def add(self, number: int, name: str, outcome: str, seconds: float) -> None:
         """Count a case."""
-        usual = outcome in ("schedule", "long", "refused")
+        usual = outcome in USUAL
         told = outcome if usual else "finding"
         self.outcomes[told] += 1
         self.kinds.setdefault(name, collections.Counter())[told] += 1
@@ -303,6 +334,7 @@ class Tally:
 def run(minutes: float, seed: int, processes: int, folder: Path) -> dict[str, object]:
     """Read cases for so many minutes."""
     end = time.time() + 60 * minutes
+    warm_up()  # what fails here would fail in every worker
     tally = Tally(seed, folder)
     workers = [Worker(seed, first, processes, end) for first in range(processes)]
     told = time.monotonic()

@@ -72,6 +72,9 @@ TAGS = (
     "!x 1", "!!float 1", "!<tag:yaml.org,2002:int> 3", "!!python/object/new:type [x]", "!!set {a}",
 )  # fmt: skip
 
+LONGEST = 4000
+"""Keys or items of what is long and not deep: 20,000 are allowed, and take two seconds."""
+
 _TOKEN = re.compile(r"[A-Za-z_][\w-]*|[0-9]+(?:\.[0-9]+)?|\s+|.", re.DOTALL)
 _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 _EASE = re.compile(r" (?:hold|[a-z]+-(?:in|out|in-out))\b")
@@ -153,9 +156,10 @@ def nested(draw: random.Random, text: str, others: Sequence[str]) -> str:
     elif kind == 3:
         deep = "".join(f"\n{' ' * n}- " for n in range(1, min(depth, 500)))
     elif kind == 4:
+        depth = min(depth, LONGEST)
         deep = "{" + ", ".join(f"{n}f: {n % 7}" for n in range(depth)) + "}"
     else:
-        deep = "[" + ", ".join(["3"] * depth) + "]"
+        deep = "[" + ", ".join(["3"] * min(depth, LONGEST)) + "]"
     return _replaced(draw, text, _VALUE, lambda: deep, most=1)
 
 
@@ -231,9 +235,18 @@ def structures(draw: random.Random, text: str, others: Sequence[str]) -> str:
     )
 
 
+def settings(draw: random.Random, text: str, others: Sequence[str]) -> str:
+    """A value put into it as ``--set`` does, which a comment tells."""
+    keys = [draw.choice([*_vocabulary(), "0", "faces", "vars"]) for _ in range(draw.randint(1, 3))]
+    return f"#--set {'.'.join(keys)}={_structure(draw, 2)}\n{text}"
+
+
+SETTING = re.compile(r"^#--set (.*?)=(.*)$", re.M)
+"""What ``settings`` has added: a path and a value."""
+
 MUTATIONS: tuple[Mutation, ...] = (
     *(slight, slight, tokens, tokens, numbers, values, values, lines, nested, characters),
-    *(expressions, expressions, references, structures, structures),
+    *(expressions, expressions, references, structures, structures, settings),
 )
 
 

@@ -293,6 +293,7 @@ class Telling:
             total=sum(step.total for step in steps),
             elapsed_seconds=time.monotonic() - self._started,
             done_before=sum(step.done_before for step in steps),
+            to_encode=sum(step.to_encode for step in steps),
         )
 
 

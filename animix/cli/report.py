@@ -15,6 +15,9 @@ import typer
 from animix.errors import AnimixError, TimelineError
 from animix.progress import Progress
 
+ENCODING_SECONDS = 10
+"""How often a line tells of painted frames that wait for their encoder."""
+
 
 def tell(text: str, *, err: bool = True) -> bool:
     """Write a line to stderr or stdout; where it can't be delivered, work goes on without it.
@@ -97,6 +100,9 @@ class Report:
                     f"{title}  {step.done}/{step.total}  {step.per_second:.1f} {unit}  "
                     f"{clock(step.eta_seconds)} left"
                 )
+            elif step.to_encode and step.elapsed_seconds > told_seconds + ENCODING_SECONDS:
+                told_seconds = step.elapsed_seconds
+                tell(f"{title}  all painted, {step.to_encode} to encode")
             yield step
 
     def follow_several(
@@ -140,6 +146,8 @@ class BarReport(Report):
             task = bar.add_task(title, total=None, pace="")
             for step in steps:
                 pace = f"{step.per_second:.1f} {unit}  {clock(step.eta_seconds)} left"
+                if step.to_encode:
+                    pace = f"{step.to_encode} to encode"
                 bar.update(task, completed=step.done, total=step.total, pace=pace)
                 yield step
 

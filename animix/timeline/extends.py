@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from animix.errors import Mistake
+from animix.tables import short_path
 from animix.timeline.audio import AUDIO_KEYS
 from animix.timeline.document import parse_document
 from animix.timeline.latent_path import LATENT_KEYS
@@ -17,6 +18,8 @@ from animix.timeline.nodes import Broken, MapNode, Node, TextNode
 from animix.timeline.output import OUTPUT_KEYS
 from animix.timeline.source import source_text
 
+LONGEST_NAME = 200
+"""Of a file, as a mistake tells it."""
 MOST_BASES = 20
 """One above the other."""
 
@@ -67,8 +70,9 @@ def _extended(root: Node, path: Path, chain: tuple[Path, ...]) -> Extended:
         base = _base(named, path, chain)
         text = source_text(base)
     except Misread as misread:
-        message = f"{base}: {misread.message}" if base else misread.message
-        return Extended(own, (Mistake(named.mark, message, misread.hint),), whole=False)
+        told = f"{short_path(str(base), LONGEST_NAME)}: " if base else ""
+        mistake = Mistake(named.mark, told + misread.message, misread.hint)
+        return Extended(own, (mistake,), whole=False)
     below, mistakes = parse_document(text, str(base))
     extended = _extended(below, base, (*chain, base))
     mistakes += extended.mistakes

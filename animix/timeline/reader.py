@@ -104,10 +104,22 @@ def load_each(
     path: str | Path, overrides: Mapping[str, str] | None = None, only: Sequence[str] = ()
 ) -> Iterator[Timeline | Unread]:
     """As ``variants``, one after the other, with what can't be read in its place."""
-    template = read_template(_text(Path(path)), Path(path), overrides or {})
+    return read_each(_text(Path(path)), path, overrides, only)
+
+
+def read_each(
+    text: str,
+    path: str | Path,
+    overrides: Mapping[str, str] | None = None,
+    only: Sequence[str] = (),
+    *,
+    listen: bool = True,
+) -> Iterator[Timeline | Unread]:
+    """As ``load_each``, from the text of a file, as ``read_timeline`` has it."""
+    template = read_template(text, Path(path), overrides or {})
     for variant in template.chosen(only):
         try:
-            yield _read(template, variant)
+            yield _read(template, variant, listens=listen)
         except TimelineError as error:
             yield Unread(variant, error)
 

@@ -15,7 +15,8 @@ from types import TracebackType
 
 from animix.errors import OptionError
 from animix.interruption import uninterrupted
-from animix.video.ffmpeg import making_room, remedy
+from animix.timeline.formats import Container
+from animix.video.place import making_room, remedy, remove
 from animix.whole_file import digest_of, ending_of_ours, is_left_over, part_of, state_of
 
 FOLDER = ".animix"
@@ -43,14 +44,15 @@ class Cache:
     on entering, and a folder without a chunk on leaving. OptionError where it can't be written.
     """
 
-    def __init__(self, film: Path) -> None:
+    def __init__(self, film: Path, container: Container = "mp4") -> None:
         self._film = film
+        self._container = container
         self._target = Path(os.path.realpath(film))
         self.folder = self._target.parent / FOLDER / self._target.name
         self._mark = self.folder / f"{USER}{ending_of_ours()}"
 
     def __enter__(self) -> Cache:
-        with making_room(self._film, self._target):
+        with making_room(self._film, self._target, self._container):
             pass
         try:
             with uninterrupted():
@@ -87,7 +89,7 @@ class Cache:
         if not _users(self.folder, but=self._mark):
             for chunk in _chunks(self.folder):
                 if chunk not in kept:
-                    _remove(chunk)
+                    remove(chunk)
 
     def digests(self, files: Iterable[Path]) -> dict[Path, str]:
         """The SHA-256 of each file; those that are as they were are not read again."""
@@ -111,10 +113,10 @@ class Cache:
         remove_left_overs(self.folder)
         for path in self._target.parent.glob(".*"):
             if path.name.startswith(f".{self._target.name}.part-") and is_left_over(path.name):
-                _remove(path)
+                remove(path)
 
     def _leave(self) -> None:
-        _remove(self._mark)
+        remove(self._mark)
         remove_if_empty(self.folder)
 
     def _remembered(self) -> dict[str, str]:
@@ -191,7 +193,7 @@ def prune(folder: Path) -> None:
             remove_if_empty(kept)
     for path in folder.glob(".*.part-*"):
         if is_left_over(path.name):
-            _remove(path)
+            remove(path)
 
 
 def tag(folder: Path) -> None:
@@ -203,18 +205,18 @@ def remove_left_overs(folder: Path) -> None:
     """Remove what processes left in a folder that are gone."""
     for path in folder.iterdir():
         if is_left_over(path.name):
-            _remove(path)
+            remove(path)
 
 
 def remove_if_empty(folder: Path) -> None:
     """Remove a film's folder without a chunk, and what it stands in if that holds no other."""
     with contextlib.suppress(OSError):
         if folder.is_dir() and {path.name for path in folder.iterdir()} == {DIGESTS}:
-            _remove(folder / DIGESTS)
+            remove(folder / DIGESTS)
         folder.rmdir()
     with contextlib.suppress(OSError):
         if {path.name for path in folder.parent.iterdir()} == {TAG}:
-            _remove(folder.parent / TAG)
+            remove(folder.parent / TAG)
         folder.parent.rmdir()
 
 
@@ -230,14 +232,6 @@ def _chunks(folder: Path) -> Iterator[Path]:
 def _users(folder: Path, but: Path | None = None) -> list[Path]:
     """The marks of the renders that use a film's chunks."""
     return [path for path in folder.glob(f"{USER}*") if path != but and not is_left_over(path.name)]
-
-
-def _remove(path: Path) -> None:
-    with contextlib.suppress(OSError):
-        if path.is_dir():  # where a film waits for its sound
-            shutil.rmtree(path)
-        else:
-            path.unlink()
 
 
 @lru_cache(maxsize=1 << 12)

@@ -13,8 +13,8 @@ from animix.ffmpeg.program import find_ffmpeg
 from animix.ffmpeg.run import Outcome, Run
 from animix.interruption import uninterrupted
 from animix.timeline.formats import Container
-from animix.video.ffmpeg import full_disk, making_room
 from animix.video.metadata import write_metadata
+from animix.video.place import full_disk, making_room, not_moved
 from animix.video.probe import frames_in
 from animix.video.settings import EncoderSettings, clocks
 from animix.video.soundtrack import Soundtrack
@@ -113,10 +113,7 @@ def add_sound(film: Path, sound: Path, target: Path, settings: EncoderSettings) 
         write_metadata(part, settings.container, settings.metadata)
         part.replace(place)
     except OSError as exc:
-        raise EncodeError(
-            f"{target}: the finished film can't be moved here: {exc.strerror};"
-            " close what has the old one open and render again"
-        ) from exc
+        raise not_moved(target, exc) from exc
     finally:
         with uninterrupted(), contextlib.suppress(OSError):
             part.unlink(missing_ok=True)

@@ -12,8 +12,10 @@ from animix.video.mp4 import count_frames
 def frames_in(path: Path, container: Container, executable: str) -> int:
     """How many frames a finished film holds: an MP4's own table says so, of others packets count.
 
-    None of them is decoded; 0 where the file can't be read.
+    None of them is decoded; 0 where the file can't be read. Pictures are counted by their files.
     """
+    if container == "png":
+        return len(list(path.iterdir()))
     if container in ("mp4", "mov"):
         return count_frames(path)
     told = subprocess.run(

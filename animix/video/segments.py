@@ -1,4 +1,4 @@
-"""Segments: a film encoded in pieces, each by its own ffmpeg, several at a time where it helps."""
+"""Segments: a film made in pieces, each by its own ffmpeg, several at a time where it helps."""
 
 from __future__ import annotations
 
@@ -16,18 +16,21 @@ from types import TracebackType
 from animix.errors import AnimixError, EncodeError
 from animix.ffmpeg.program import END_SECONDS, POLL_SECONDS, ffmpeg_version, find_ffmpeg
 from animix.interruption import uninterrupted
-from animix.video.ffmpeg import QUEUE_BYTES, Encoder, Frames, batch_of, making_room, no_frame
+from animix.video.encoder import Encoder, Frames, batch_of, no_frame
+from animix.video.ffmpeg import PATIENCE_SECONDS, QUEUE_BYTES
 from animix.video.join import Joint
 from animix.video.metadata import write_metadata
-from animix.video.mp4 import count_frames
+from animix.video.place import begin, files_of, full_disk, making_room, move, not_moved, remove
+from animix.video.probe import frames_in
 from animix.video.settings import (
     FAST_PRESETS,
     EncoderSettings,
     arguments,
+    is_joined,
     num_cores,
     num_threads,
 )
-from animix.video.whole_clip import WholeClipEncoder
+from animix.video.transcoding import Transcoding
 from animix.whole_file import part_of
 
 SEGMENT_SECONDS = 4
@@ -42,6 +45,9 @@ SEGMENT_MULTIPLE = 32
 """Segments are whole cells of the engine, whose borders are multiples of up to this."""
 MIN_CORES = 8
 CORES_OF_ONE = 4
+LOSSLESS_FRAMES = 64
+"""In a segment that is kept without loss. No film grows with their number: what an interruption
+costs is to be little, and to start an ffmpeg to write it and one to read it takes 0.1 s."""
 SMALL_FRAME_BYTES = 512 * 512 * 3 // 2
 """x264 shares frames out among threads by rows, of which those up to here have too few."""
 MAX_ENCODERS = 8
@@ -73,6 +79,8 @@ def segment_frames(settings: EncoderSettings) -> int:
     >>> segment_frames(EncoderSettings(1024, 1024, Fraction(30), preset="ultrafast"))
     96
     """
+    if not is_joined(settings):
+        return LOSSLESS_FRAMES
     if settings.preset in FAST_PRESETS:
         most = float(MOST_SECONDS * settings.fps)
         wanted = min(FAST_SEGMENT_BYTES / settings.frame_bytes, most)
@@ -98,7 +106,7 @@ def num_encoders(settings: EncoderSettings) -> int:
     frames a second ultrafast and four make 1,547; medium at 512 px it is 313 and 367.
     """
     fills_cores = settings.preset not in FAST_PRESETS and settings.frame_bytes > SMALL_FRAME_BYTES
-    if fills_cores or num_cores() < MIN_CORES:
+    if fills_cores or num_cores() < MIN_CORES or not is_joined(settings):
         return 1
     return min(num_cores() // CORES_OF_ONE, MAX_ENCODERS)
 
@@ -122,20 +130,11 @@ def _of_segment(settings: EncoderSettings) -> EncoderSettings:
     return replace(settings, title="", metadata=None)
 
 
-def is_cut(settings: EncoderSettings) -> bool:
-    """Whether a film is encoded in segments, which are joined: those of x264 alone can be."""
-    return settings.made_by == "libx264"
-
-
 def make_encoder(
     path: Path, settings: EncoderSettings, segments: Sequence[Segment]
-) -> Encoder | SegmentEncoder | WholeClipEncoder:
-    """What encodes segments of a film fastest on this machine; what isn't cut is one segment."""
-    if is_cut(settings):
-        return SegmentEncoder(path, settings, segments, num_encoders=num_encoders(settings))
-    if settings.container in ("gif", "png"):
-        return WholeClipEncoder(path, settings, segments[0].frames)
-    return Encoder(path, settings)
+) -> SegmentEncoder:
+    """What encodes segments of a film fastest on this machine."""
+    return SegmentEncoder(path, settings, segments, num_encoders=num_encoders(settings))
 
 
 class SegmentEncoder:
@@ -143,8 +142,10 @@ class SegmentEncoder:
 
     Segments begin at absolute frame numbers and are closed: no frame refers to one of another. They
     grow where they are to stand, under temporary names, and stay there, whatever becomes of the
-    film; a half one never does. It is made of them, without encoding anything again, as soon as
-    they are whole. Frames are taken of those alone that were not whole before.
+    film; a half one never does. It is made of them as soon as they are whole: x264's are joined
+    without encoding anything again, other films are encoded from segments that are kept without
+    loss. Frames are taken of those alone that were not whole before. Pictures are numbered as the
+    film's frames are; a folder that stood at the path is replaced if it holds such pictures alone.
     """
 
     def __init__(
@@ -155,7 +156,7 @@ class SegmentEncoder:
         *,
         num_encoders: int,
         executable: str | None = None,
-        patience_seconds: float = 60,
+        patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
         self.path = path
         self.settings = settings
@@ -170,18 +171,32 @@ class SegmentEncoder:
         self._to_come = deque(segment for segment in segments if not segment.is_whole)
         self._missing_frames = sum(len(segment.frames) for segment in self._to_come)
         self._to_hand_on = deque(segments)
+        self._num_handed_on = 0
+        self._whole = {segment.frames for segment in segments if segment.is_whole}
         self._running: deque[tuple[Segment, Encoder]] = deque()
         self._to_join: queue.SimpleQueue[Segment | None] = queue.SimpleQueue()
         self._join_error: Exception | None = None
         self._is_over = False
+        self._transcoding: Transcoding | None = None
+        if not is_joined(settings):
+            self._transcoding = Transcoding(
+                self._part,
+                settings,
+                name=str(path),
+                first=self._segments[0].frames.start,
+                palette=part_of(self._target),
+                executable=executable,
+                patience_seconds=patience_seconds,
+            )
         self._joiner = threading.Thread(target=self._join, name="segments", daemon=True)
 
     def __enter__(self) -> SegmentEncoder:
         try:
             with uninterrupted():
-                with making_room(self.path, self._target):
-                    self._part.touch()
+                with making_room(self.path, self._target, self.settings.container):
+                    begin(self._part, self.settings.container)
                 self._joiner.start()
+                self._hand_on()
                 # Now, so that an ffmpeg that does not start is told before the first frame.
                 if self._to_come:
                     self._start_next()
@@ -223,6 +238,20 @@ class SegmentEncoder:
             with uninterrupted():
                 self._abort()  # after a good end there is nothing left to do
 
+    @property
+    def num_waiting(self) -> int:
+        """How many frames of whole segments are yet to be encoded; joining takes no time.
+
+        None, if the film can't become whole any more: at its end the error is told.
+        """
+        if self._transcoding is None or not self._joiner.is_alive():
+            return 0
+        try:
+            self._check()
+        except EncodeError:
+            return 0
+        return self._num_handed_on - self._transcoding.num_frames
+
     def _start_next(self) -> None:
         segment = self._to_come.popleft()
         first, last = segment.frames[0], segment.frames[-1]
@@ -253,21 +282,25 @@ class SegmentEncoder:
         segment, encoder = self._running[0]
         encoder.__exit__(None, None, None)
         self._running.popleft()
-        self._hand_on(segment)
+        self._whole.add(segment.frames)
+        self._hand_on()
 
-    def _hand_on(self, last: Segment | None) -> None:
-        """Give the next segments to the joiner, up to a last one that is whole now; None: all."""
-        while self._to_hand_on:
+    def _hand_on(self) -> None:
+        """Give the joiner the next segments, up to one that is not whole."""
+        while self._to_hand_on and self._to_hand_on[0].frames in self._whole:
             segment = self._to_hand_on.popleft()
+            self._num_handed_on += len(segment.frames)
             self._to_join.put(segment)
-            if segment is last:
-                break
 
     def _check(self) -> None:
         """Raises EncodeError if any ffmpeg, or the joining, has failed."""
         with uninterrupted():
             for _, encoder in self._running:
                 encoder.check()
+            if self._transcoding is not None:
+                self._transcoding.check()
+        if isinstance(self._join_error, EncodeError):
+            raise self._join_error
         if self._join_error is not None:
             raise EncodeError(
                 f"{self.path}: its segments can't be joined in {self._target.parent}:"
@@ -281,21 +314,21 @@ class SegmentEncoder:
             raise ValueError(f"{self.num_frames} of the {self._missing_frames} frames to come came")
         while self._running:
             self._finish_oldest()
-        self._hand_on(None)
         self._to_join.put(None)
         while self._joiner.is_alive():
             self._joiner.join(POLL_SECONDS)
         self._check()
+        container = self.settings.container
         try:
-            if (found := count_frames(self._part)) != self._num_film_frames:
-                raise EncodeError(f"{self.path}: {found} of {self._num_film_frames} frames joined")
-            write_metadata(self._part, self.settings.container, self.settings.metadata)
-            self._part.replace(self._target)
+            found = frames_in(self._part, container, self._executable or find_ffmpeg())
+            if found != self._num_film_frames:
+                told = f"{self.path}: ffmpeg left {found} of {self._num_film_frames} frames"
+                raise EncodeError(told + full_disk("", self._target.parent))
+            for file in files_of(self._part):
+                write_metadata(file, container, self.settings.metadata)
+            move(self._part, self._target)
         except OSError as exc:
-            raise EncodeError(
-                f"{self.path}: the finished film can't be moved here: {exc.strerror};"
-                " close what has the old one open and render again"
-            ) from exc
+            raise not_moved(self.path, exc) from exc
 
     @property
     def _num_film_frames(self) -> int:
@@ -304,19 +337,21 @@ class SegmentEncoder:
     def _join(self) -> None:
         """The thread that joins segments while others are at work."""
         try:
-            joint = Joint(
-                self._part,
-                self.settings,
-                num_frames=self._num_film_frames,
-                num_segments=len(self._segments),
-            )
-            with joint:
+            with self._transcoding or self._joint() as joint:
                 while (segment := self._to_join.get()) is not None:
                     joint.append(segment.path)
                 if self._is_over:
                     raise EncodeError("the film was given up")
         except (OSError, ValueError, EncodeError) as exc:
             self._join_error = exc
+
+    def _joint(self) -> Joint:
+        return Joint(
+            self._part,
+            self.settings,
+            num_frames=self._num_film_frames,
+            num_segments=len(self._segments),
+        )
 
     def _abort(self) -> None:
         """Ends every ffmpeg and removes what is half done; a segment that is whole stays."""
@@ -327,7 +362,8 @@ class SegmentEncoder:
             encoder.abort()
         self._is_over = True
         self._to_join.put(None)
+        if self._transcoding is not None:
+            self._transcoding.abort()
         if self._joiner.is_alive():
             self._joiner.join(END_SECONDS)
-        with contextlib.suppress(OSError):
-            self._part.unlink(missing_ok=True)
+        remove(self._part)

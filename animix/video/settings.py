@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Literal, get_args
 
@@ -140,13 +140,36 @@ def num_threads(settings: EncoderSettings) -> int:
     return min(max(1, num_cores() * 3 // 2), MAX_THREADS)
 
 
+def is_joined(settings: EncoderSettings) -> bool:
+    """Whether a film's segments are joined as they are: those of x264 alone can be.
+
+    Others are kept without loss, and the film is encoded from them.
+    """
+    return settings.made_by == "libx264"
+
+
+LOG = ("-nostdin", "-hide_banner", "-loglevel", "error", "-y")
+"""How ffmpeg is told to say what fails and nothing else, and to ask nobody."""
+
+LOSSLESS = ("-c:v", "ffvhuff", "-pred", "median")
+"""The quickest that has all pixel formats. FFV1 leaves a fifth to a quarter less, but is several
+times slower to write and to read, and x264 is about twice as slow (benchmarks/lossless.py); Ut
+Video and MagicYUV have no 10 bits."""
+
+
 def arguments(settings: EncoderSettings, threads: int | None, *, is_segment: bool) -> list[str]:
     """ffmpeg's arguments but for the file, which comes last.
 
     ``threads`` are x264's, None: as many as suit. A segment's table stands at its end.
     """
+    if is_segment and not is_joined(settings):
+        # QuickTime, whose table is an MP4's. Nothing tells here what the film is encoded as: in
+        # another way it is encoded from the same segments. Nor do they need times of their own.
+        kept_as = LOSSLESS_FORMATS[settings.pixel_format]
+        frames = raw_input(replace(settings, fps=Fraction(30)))
+        return [*LOG, *frames, *LOSSLESS, "-pix_fmt", kept_as, "-f", "mov"]
     return [
-        *("-nostdin", "-hide_banner", "-loglevel", "error", "-y"),
+        *LOG,
         *raw_input(settings),
         *encoding(settings, threads),
         *(("-metadata", f"title={settings.title}") if settings.title else ()),
@@ -159,6 +182,8 @@ RAW_FORMATS: dict[PixelFormat, str] = {
     "yuv422p10": "yuv422p10le",
     "rgb24": "rgb24",
 }
+LOSSLESS_FORMATS = RAW_FORMATS | {"rgb24": "gbrp"}
+"""The median of neighbours is for planes."""
 
 
 def raw_input(settings: EncoderSettings) -> list[str]:
@@ -204,26 +229,23 @@ def encoding(settings: EncoderSettings, threads: int | None = None) -> list[str]
             *("-preset", settings.preset, *rate, *groups, "-tag:v", "hvc1"),
             *("-x265-params", ":".join(("log-level=error:open-gop=0", *X265_FLATS[is_fast:]))),
         ),
-        "libsvtav1": ("-preset", "12" if is_fast else "6", *rate, *groups),
+        # With a bitrate and several threads it makes other bytes each time.
+        "libsvtav1": (
+            *("-preset", "12" if is_fast else "6", *rate, *groups),
+            *(("-svtav1-params", "lp=1") if settings.bitrate is not None else ()),
+        ),
         "libvpx-vp9": (
             *("-deadline", "realtime" if is_fast else "good", "-cpu-used", "8" if is_fast else "2"),
             *("-row-mt", "1", *rate, *groups),
         ),
         "prores_ks": ("-profile:v", "hq", "-vendor", "apl0"),
-        # Both come from the whole clip, which is kept without loss first.
-        "gif": _LOSSLESS,
-        "png": _LOSSLESS,
         "h264_videotoolbox": (*rate, *groups),
         "hevc_videotoolbox": (*rate, *groups, "-tag:v", "hvc1"),
         "h264_nvenc": (*rate, *groups, "-bf", "2"),
         "hevc_nvenc": (*rate, *groups, "-tag:v", "hvc1"),
         "av1_nvenc": (*rate, *groups),
     }
-    name = "ffv1" if settings.made_by in ("gif", "png") else settings.made_by
-    return ["-c:v", name, *words[settings.made_by]]
-
-
-_LOSSLESS = ("-pix_fmt", "gbrp", "-level", "3", "-slices", "4")
+    return ["-c:v", settings.made_by, *words[settings.made_by]]
 
 
 def _closed(settings: EncoderSettings) -> tuple[str, ...]:
@@ -257,10 +279,8 @@ def _rate(settings: EncoderSettings) -> tuple[str, ...]:
 
 def muxing(settings: EncoderSettings, *, is_segment: bool) -> list[str]:
     """How ffmpeg is told the container; a segment's table stands at its end."""
-    if settings.container in ("gif", "png"):
-        return ["-f", "nut"]
     if settings.container == "webm":
-        return ["-f", "webm"]
+        return [*clocks(settings), "-f", "webm"]
     flags = [
         *([] if is_segment else ["faststart"]),
         # Without an edit list the first frame is shown at 0 only if frames that are shown before
@@ -277,7 +297,8 @@ def muxing(settings: EncoderSettings, *, is_segment: bool) -> list[str]:
 
 def clocks(settings: EncoderSettings) -> list[str]:
     """How ffmpeg is told a film's clock and its track's, so that both lengths are exact."""
-    if settings.container == "webm":  # it counts in milliseconds
-        return []
+    if settings.container == "webm":
+        # It counts in milliseconds. Without this it is given random numbers to be known by.
+        return ["-fflags", "+bitexact"]
     ticks = str(settings.timescale)
     return ["-movie_timescale", ticks, "-video_track_timescale", ticks]
