@@ -33,7 +33,7 @@ def score_lines(score: Score, width: int, *, plain: bool = False) -> list[str]:
     columns = width - NAME - VALUE - 2
     head = [f"{score.title}: {score.told}"]
     still = textwrap.wrap("still: " + " · ".join(score.still), width)[:8]
-    rows = [("", line, "") for line in _times(score, columns)]
+    rows = _times(score, columns)
     if score.markers or score.sections:
         rows += [(name, line, "") for name, line in _names(score, columns)]
     if score.peaks is not None:
@@ -82,7 +82,7 @@ def _write(line: list[str], column: int, text: str) -> bool:
     return True
 
 
-def _times(score: Score, columns: int) -> list[str]:
+def _times(score: Score, columns: int) -> list[tuple[str, str, str]]:
     """The bars, if there are any, and the seconds, as many as there is room for."""
     lines = []
     if bars := [seconds for seconds, is_bar in score.beats() if is_bar]:
@@ -93,14 +93,14 @@ def _times(score: Score, columns: int) -> list[str]:
             number = int(name[4:]) if name else 0
             if number and (number - 1) % stride == 0 and seconds < score.duration:
                 _write(line, _column(seconds, score, columns), f"│{number}")
-        lines.append("".join(line) + " bar")
+        lines.append(("", "".join(line), "bar"))
     line = [" "] * columns
     duration = float(score.duration)
     step = _round(duration / max(2, columns // 10))
     for number in range(int(duration / step) + 1):
         if number * step < duration - 1e-6:
             _write(line, _column(number * step, score, columns), f"│{number * step:.4g}")
-    return [*lines, "".join(line) + " s"]
+    return [*lines, ("", "".join(line), "s")]
 
 
 def _stride(count: int, columns: int, room: int) -> int:

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
@@ -105,15 +105,20 @@ def _tell_curves(timeline: Timeline, report: Report) -> None:
     from animix.score_lines import score_lines
 
     score = open_score(timeline)
-    encoding = getattr(sys.stdout, "encoding", None) or "ascii"
-    try:
-        "⡠▁│…".encode(encoding)
-        plain = False
-    except (UnicodeError, LookupError):
-        plain = True
     width = min(shutil.get_terminal_size((WIDTH, 24)).columns, 240)
-    report.result("\n".join(score_lines(score, width, plain=plain)), **_facts(score))
+    report.result(
+        "\n".join(score_lines(score, width, plain=not letters_fit(sys.stdout))), **_facts(score)
+    )
     _tell_notes(score, report)
+
+
+def letters_fit(stream: TextIO | None) -> bool:
+    """Whether curves can be drawn with the letters that a stream takes."""
+    try:
+        "⡠▁│─".encode(getattr(stream, "encoding", None) or "ascii")
+    except (UnicodeError, LookupError):
+        return False
+    return True
 
 
 def _draw_clip(
@@ -137,7 +142,6 @@ def _draw_clip(
     asks = "--output" if output else "sheet"
     check_figure(target, asks, "; or draw in the terminal: --curves")
     keep_inputs(target, [timeline.path, *timeline.bases])
-    check_writable(target)
     if curves:
         score = open_score(timeline)
         frames: list[int] = []
@@ -148,6 +152,7 @@ def _draw_clip(
         keep_inputs(target, film.files)
         score = score_of(timeline, film.schedule, film.soundtrack, film.notes)
         moments = _moments(score, timeline.clock, every, report)
+        check_writable(target)
         last = film.schedule.num_frames - 1
         frames = [min(math.floor(each * film.schedule.fps), last) for each in moments]
         tiles = FilmTiles(film, frames)
