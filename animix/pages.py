@@ -48,6 +48,7 @@ INK, GREY, BAR, BEAT, MARKER, SOUND = (
 SECTIONS = ("#f3ead2", "#dcebe3", "#e3e2f2", "#f4e0df")
 MOST_PEAKS = 1200
 """Of a line of time; it is 1400 pixels wide."""
+MOST_POINTS = 2 * MOST_PEAKS
 MOST_DOTS = 64
 """Keys of a line of time beyond which dots would hide the curve."""
 
@@ -336,7 +337,13 @@ class _Drawing:
         values = np.append(values, values[0] if self.score.loop else values[-1])
         start, stop = np.searchsorted(seconds, self.inside)
         chosen = slice(max(0, int(start) - 1), int(stop) + 1)
-        return seconds[chosen], values[chosen]
+        seconds, values = seconds[chosen], values[chosen]
+        if len(values) <= MOST_POINTS:
+            return seconds, values
+        # Of more than a page shows the extremes, in turns.
+        starts = np.arange(0, len(values), -(-2 * len(values) // MOST_POINTS))
+        extremes = [extreme.reduceat(values, starts) for extreme in (np.minimum, np.maximum)]
+        return np.repeat(seconds[starts], 2), np.stack(extremes, axis=1).ravel()
 
     def _line(self, axes: Axes, line: Line, colour: str) -> None:
         axes.plot(*self._curve(line), color=colour, lw=1.4, zorder=2, solid_joinstyle="round")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -180,38 +180,51 @@ def _curves(
         bottom, top = float(values.min()), float(values.max())
         levels = 3 if plain else 4
         per_letter = 1 if plain else 2
-        sampled = _resampled(score, values, columns * per_letter)
-        share = (sampled - bottom) / (top - bottom)
-        steps = np.rint(share * (height * levels - 1)).astype(np.int64)
-        letters = _plain(steps, height) if plain else _braille(steps, height)
+        scale = (height * levels - 1) / (top - bottom)
+        ends = _extremes(score, (values - bottom) * scale, columns * per_letter)
+        letters = _plain(ends, height) if plain else _braille(ends, height)
         for number, row in enumerate(letters):
             value = {0: f"{high:.4g}", height - 1: f"{low:.4g}"}.get(number, "")
             found.append((name if number == 0 else "", row, value))
     return found
 
 
-def _plain(steps: Sequence[int] | np.ndarray, height: int) -> list[str]:
-    """Rows from the top, a letter for each step: three to a row."""
-    rows = [[" "] * len(steps) for _ in range(height)]
-    before = int(steps[0]) // 3
-    for column, step in enumerate(steps):
-        row, part = divmod(int(step), 3)
-        for between in range(min(before, row) + 1, max(before, row)):
-            rows[height - 1 - between][column] = "|"
-        rows[height - 1 - row][column] = _LETTERS[part]
-        before = row
+def _extremes(score: Score, values: Floats, count: int) -> list[tuple[int, int]]:
+    """The lowest and highest step of what is shown in each of even parts of the clip."""
+    moments = np.arange(count) * float(score.duration) / count
+    starts = np.maximum(np.searchsorted(score.seconds, moments + 1e-6, side="right") - 1, 0)
+    # Where several parts show one frame, each has that frame alone.
+    low, high = (extreme.reduceat(values, starts) for extreme in (np.minimum, np.maximum))
+    pairs = np.rint(np.stack([low, high], axis=1)).astype(np.int64)
+    return [(first, last) for first, last in pairs.tolist()]
+
+
+def _joined(ends: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Ends that reach to those before them, so that a line has no gaps where it jumps."""
+    before = ends[0]
+    for low, high in ends:
+        yield min(low, before[1] + 1), max(high, before[0] - 1)
+        before = low, high
+
+
+def _plain(ends: Sequence[tuple[int, int]], height: int) -> list[str]:
+    """Rows from the top, a letter for each part: three steps to a row."""
+    rows = [[" "] * len(ends) for _ in range(height)]
+    for column, ((first, last), (low, high)) in enumerate(zip(_joined(ends), ends, strict=True)):
+        is_short = high - low <= 3
+        for row in range(first // 3 + is_short, last // 3 + 1 - is_short):
+            rows[height - 1 - row][column] = "|"
+        if is_short:
+            row, part = divmod((low + high) // 2, 3)
+            rows[height - 1 - row][column] = _LETTERS[part]
     return ["".join(row) for row in rows]
 
 
-def _braille(steps: np.ndarray, height: int) -> list[str]:
-    """Rows from the top, two steps to a letter: four dots to a row, joined where they jump."""
-    cells = np.zeros((height, len(steps) // 2), np.int64)
-    before = int(steps[0])
-    for place, step in enumerate(steps.tolist()):
-        # From where it was up or down to where it is, without the dot that is there already.
-        nearest = before + int(np.sign(step - before))
-        for dot in range(min(nearest, step), max(nearest, step) + 1):
-            row, part = divmod(dot, 4)
-            cells[height - 1 - row, place // 2] |= _DOTS[place % 2][part]
-        before = step
-    return ["".join(chr(0x2800 + cell) if cell else " " for cell in row) for row in cells.tolist()]
+def _braille(ends: Sequence[tuple[int, int]], height: int) -> list[str]:
+    """Rows from the top, two parts to a letter: four steps to a row."""
+    cells = [[0] * (len(ends) // 2) for _ in range(height)]
+    for place, (first, last) in enumerate(_joined(ends)):
+        for step in range(first, last + 1):
+            row, part = divmod(step, 4)
+            cells[height - 1 - row][place // 2] |= _DOTS[place % 2][part]
+    return ["".join(chr(0x2800 + cell) if cell else " " for cell in row) for row in cells]

@@ -364,6 +364,7 @@ def test_without_matplotlib_the_terminal_is_named(folder, run, monkeypatch):
 def test_the_curves_in_the_documents_are_those_of_the_command(run, monkeypatch):
     root = Path(__file__).parents[1]
     monkeypatch.chdir(root)
+    monkeypatch.setenv("COLUMNS", "100")
     page = (root / "docs" / "timeline.md").read_text(encoding="utf-8")
     (shown,) = re.findall(r"\n\$ (animix sheet .*?--curves)\n(.*?)```", page, re.DOTALL)
     code, out, _ = run(*shown[0].split()[1:])
