@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
@@ -20,6 +22,7 @@ from animix.engine.device import painting
 from animix.engine.ws import Ws
 from animix.errors import OptionError
 from animix.networks.network import Network
+from animix.progress import Follow, Progress
 from animix.sampling import make_schedule, w_indices
 from animix.schedule import Row, Schedule
 from animix.timeline.arrays import Floats
@@ -59,6 +62,7 @@ def open_lengths(
     home_files: Sequence[Path],
     projected: Mapping[str, NDArray[np.float32]],
     device: torch.device,
+    follow: Follow = iter,
 ) -> dict[int, Floats]:
     """The lengths of each path that is to be even, by its number, as ``latents.moments_at`` has it.
 
@@ -74,7 +78,7 @@ def open_lengths(
             file = timeline.path.parent / FOLDER / f"even-{digest}.json"
             found = _kept(file, len(rows))
             if found is None:
-                found = measured(home, rows, projected, device)
+                found = measured(home, rows, projected, device, follow)
                 _keep(file, found)
             lengths[number] = found
     return lengths
@@ -85,27 +89,39 @@ def measured(
     rows: Sequence[Row],
     projected: Mapping[str, NDArray[np.float32]],
     device: torch.device,
+    follow: Follow = iter,
 ) -> Floats:
     """How long the way is up to each of some rows, the whole of it being 1 (0 if all are alike)."""
-    batch = max(1, min(MOST_TOGETHER, BATCH_PIXELS // home.img_resolution**2))
     steps: list[Floats] = []
     with painting(device):
-        there = home.to(device)
-        ws_of = Ws(there, projected)
-        before: list[Tensor] = []
-        for start in range(0, len(rows), batch):
-            # A picture's last bits may depend on how many are painted with it.
-            part = [*rows[start : start + batch]]
-            filled = [*part, *[part[-1]] * (batch - len(part))]
-            sizes = scales(there.synthesis(ws_of.of_rows(filled))[: len(part)])
-            before = before or [size[:1] for size in sizes]
-            joined = [torch.cat(pair) for pair in zip(before, sizes, strict=True)]
-            steps.append(distances(joined))
-            before = [size[-1:] for size in sizes]
+        deque(follow(_measure(home.to(device), rows, projected, steps)), maxlen=0)
     # The first picture is compared with itself.
     way = np.cumsum(np.concatenate(steps))
     total = way[-1]
     return np.round(way / total, DIGITS) if total > 0 else way
+
+
+def _measure(
+    home: Network,
+    rows: Sequence[Row],
+    projected: Mapping[str, NDArray[np.float32]],
+    steps: list[Floats],
+) -> Iterator[Progress]:
+    """Put the steps from each picture to the next into a list, the first one's from itself."""
+    batch = max(1, min(MOST_TOGETHER, BATCH_PIXELS // home.img_resolution**2))
+    started = time.monotonic()
+    ws_of = Ws(home, projected)
+    before: list[Tensor] = []
+    for start in range(0, len(rows), batch):
+        # A picture's last bits may depend on how many are painted with it.
+        part = [*rows[start : start + batch]]
+        filled = [*part, *[part[-1]] * (batch - len(part))]
+        sizes = scales(home.synthesis(ws_of.of_rows(filled))[: len(part)])
+        before = before or [size[:1] for size in sizes]
+        joined = [torch.cat(pair) for pair in zip(before, sizes, strict=True)]
+        steps.append(distances(joined))
+        before = [size[-1:] for size in sizes]
+        yield Progress(start + len(part), len(rows), time.monotonic() - started)
 
 
 def scales(pictures: Tensor) -> list[Tensor]:

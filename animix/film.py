@@ -34,6 +34,7 @@ from animix.evenness import open_lengths
 from animix.footage import Footage, View
 from animix.networks.extent import SQUARE, Extent, extent_of
 from animix.networks.network import Network
+from animix.progress import Follow
 from animix.sampling import make_schedule
 from animix.schedule import Column, Row, Schedule
 from animix.timeline.keyframes import Clip
@@ -157,6 +158,7 @@ def open_film(
     draft: bool = False,
     store: Store | None = None,
     films_at_a_time: int = 1,
+    follow: Follow = iter,
 ) -> Film:
     """Find and open the networks of a timeline and make its schedule, for its first output.
 
@@ -164,7 +166,8 @@ def open_film(
 
     ``gpus`` are several to paint on, ``all`` or numbers such as ``0,1``. ``memory_bytes`` is what
     may be taken of a GPU's memory; None: nearly all of it. Films of a batch have networks from one
-    ``store``, and so many ``films_at_a_time`` share a GPU's memory.
+    ``store``, and so many ``films_at_a_time`` share a GPU's memory. ``follow`` is given the steps
+    of measuring paths that are to be even, which is long work where nothing is kept of it.
 
     Raises TimelineError with everything that the timeline asks for and that isn't there or can't
     be done, OptionError for a device or a ``precision`` (float32, bfloat16, float16; None: what
@@ -203,7 +206,7 @@ def open_film(
     if mistakes:
         raise TimelineError(mistakes)
     home_files = (runs[columns[0].network][-1], runs[timeline.mapping][-1])
-    lengths = open_lengths(timeline, painted, home, home_files, projected, chosen[0])
+    lengths = open_lengths(timeline, painted, home, home_files, projected, chosen[0], follow)
     if lengths:
         painted = make_schedule(shown, home.facts, columns, directions, lengths)
 
@@ -268,6 +271,7 @@ def open_films(
     draft: bool = False,
     store: Store | None = None,
     films_at_a_time: int = 1,
+    follow: Follow = iter,
 ) -> list[Film]:
     """As ``open_film``, a film for each output, in their order.
 
@@ -286,6 +290,7 @@ def open_films(
             draft=draft,
             store=store,
             films_at_a_time=films_at_a_time,
+            follow=follow,
         )
         alike = [number for number, output in to_come.items() if output in film.outputs]
         films |= zip(alike, film.versions, strict=True)

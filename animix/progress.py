@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,10 @@ class Progress:
     def eta_seconds(self) -> float:
         """Seconds that the rest will take at this pace."""
         return (self.total - self.done) / max(self.per_second, 1e-9)
+
+
+Follow: TypeAlias = Callable[[Iterator[Progress]], Iterable[Progress]]
+"""What shows the steps of long work as they come, and passes them on; ``iter`` shows nothing."""
 
 
 @dataclass

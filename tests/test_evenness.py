@@ -100,6 +100,16 @@ def test_lengths_are_measured_once_and_give_the_same_rows(folder, paintings):
     assert len(paintings) == 2
 
 
+def test_measuring_tells_how_far_it_is_until_lengths_are_kept(folder, run):
+    open_walk(folder, "{seeds: [1, 2, 3], even: true}")
+    (kept,) = (folder / ".animix").glob("even-*.json")
+    kept.unlink()
+    for times_told in (1, 0):
+        code, _, err = run("check", folder / "walk.yaml")
+        assert code == 0
+        assert err.count("measuring the path  73/73") == times_told
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -105,7 +105,12 @@ def test_pan_sets_two_tracks_with_the_same_times_and_eases():
         ("blend: {alpha: =2**3}", 18, 'there is no "**"', "write ^"),
         ("blend: {alpha: =50%}", 19, 'a value is missing after "%"', "write 0.5"),
         ("blend: {alpha: =(1 + 2}", 17, "this bracket is not closed", ""),
-        ("blend: {alpha: =low}", 17, "low: planned but not available yet", ""),
+        (
+            "blend: {alpha: =low}",
+            17,
+            "low is of the clip's sound, and this timeline has none",
+            "write audio: song.mp3",
+        ),
         ("blend: {alpha: =sine + 1}", 17, "sine needs brackets", "sine(2s)"),
         ("blend: {alpha: =t(1)}", 17, "t takes no brackets", ""),
         ("blend: {alpha: =1/0}", 17, "a division by zero", "keep it away from 0"),

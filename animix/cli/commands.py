@@ -41,7 +41,7 @@ from animix.cli.cache_command import cache
 from animix.cli.network_commands import NETWORK_COMMANDS
 from animix.cli.preset_commands import presets
 from animix.cli.render_command import Timelines, render, render_demo
-from animix.cli.report import choose_report, close_off, tell
+from animix.cli.report import choose_report, close_off, measuring, tell
 from animix.cli.schema_command import schema
 from animix.cli.sheet_command import sheet
 from animix.errors import AnimixError, OptionError, unusable
@@ -105,6 +105,7 @@ def still(
             device=device,
             precision=precision,
             memory_bytes=parse_memory(memory) if memory else None,
+            follow=measuring(report),
         )
         index = film.schedule.frame_at(at)
         target = target or RENDERS / f"{timeline.name}-frame-{index}.png"
@@ -167,7 +168,7 @@ def check(
             timeline = item.opened()
             check_places(timeline)
             check_targets(timeline)
-            films = open_films(timeline, device="cpu", store=store)
+            films = open_films(timeline, device="cpu", store=store, follow=measuring(report))
             check_outputs(films)
         except AnimixError as error:
             if is_new(item.file, str(error)):

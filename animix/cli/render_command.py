@@ -37,7 +37,7 @@ from animix.cli.arguments import (
 )
 from animix.cli.batch_command import render_batch
 from animix.cli.film_telling import tell_film, tell_profile
-from animix.cli.report import choose_report
+from animix.cli.report import choose_report, measuring
 from animix.errors import OptionError
 from animix.tables import count
 
@@ -130,6 +130,7 @@ def render(
             draft=draft,
             store=store,
             films_at_a_time=place.films_at_a_time,
+            follow=iter if is_batch else measuring(report),
         )
         num_frames = films[0].schedule.num_frames
         chosen = None if frames is None else parse_frames(frames, num_frames)

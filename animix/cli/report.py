@@ -7,13 +7,14 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
 import typer
 
 from animix.errors import AnimixError, TimelineError
-from animix.progress import Progress
+from animix.progress import Follow, Progress
 
 ENCODING_SECONDS = 10
 """How often a line tells of painted frames that wait for their encoder."""
@@ -265,6 +266,11 @@ def choose_report(*, as_json: bool, quiet: bool) -> Report:
     if as_json:
         return JsonReport()
     return BarReport() if sys.stderr and sys.stderr.isatty() else Report()
+
+
+def measuring(report: Report) -> Follow:
+    """What shows how far the measuring of a path is, before a film is there."""
+    return partial(report.follow, "measuring the path", unit="pictures/s")
 
 
 def clock(seconds: float) -> str:
