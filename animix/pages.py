@@ -76,15 +76,14 @@ class _System:
 def _page(score: Score, moments: Sequence[float], stills: Sequence[Image.Image]) -> Figure:
     from matplotlib.figure import Figure
 
-    duration = float(score.duration)
-    step = moments[1] - moments[0] if len(moments) > 1 else duration
+    alone = float(score.duration) - moments[0]
+    step = moments[1] - moments[0] if len(moments) > 1 else alone
     systems = []
     lines = list(pieces(len(moments)))
     for places in lines:
         start = 0.0 if places.start == 0 else moments[places.start]
-        # What is before the first bar belongs to it; the last may end within a step.
-        length = moments[places.start] - start + len(lines[0]) * step
-        stop = min(start + length, duration) if len(lines) == 1 else start + length
+        # What is before the first bar belongs to it; the clip may end within the last step.
+        stop = moments[places.start] + len(lines[0]) * step
         systems.append(_System(start, stop, places))
     named = any(_named(strip) for strip in score.strips)
     width = LEFT + WIDTH + RIGHT + NAMES * named
@@ -276,7 +275,9 @@ class _Drawing:
                 axes.axvspan(left, right, 0, 1, color=shade, lw=0, zorder=0)
                 axes.text(left + pad, row + 0.5, name[:24], color=INK, weight="bold", **style)
         for name, seconds in self._markers():
-            axes.axvline(seconds, color=MARKER, lw=0.9, ls=(0, (3, 2)), zorder=3)
+            # From its name down, so that it crosses none of those above.
+            down = [flags[name], rows]
+            axes.plot([seconds] * 2, down, color=MARKER, lw=0.9, ls=(0, (3, 2)), zorder=3)
             axes.text(seconds + pad, flags[name] + 0.5, name[:24], color=MARKER, **style)
 
     def _name(self, top: float, height: float, name: str, colour: str) -> None:

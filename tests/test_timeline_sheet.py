@@ -287,6 +287,7 @@ def test_stills_are_frames_of_the_render(folder):
     [
         ([], [0, 10, 20, 30]),
         (["--every", "2bar"], [0, 20]),
+        (["--every", "20f", "--set", "output={fps: 20}"], [0, 20, 40, 60]),
         (["--every", "1.5s", "-o", "a.svg"], [0, 15, 30]),
     ],
 )
@@ -330,6 +331,7 @@ def test_a_terminal_without_those_letters_gets_plain_ones(folder, run, monkeypat
         (["--every", "2"], "--every: 2 needs a unit"),
         (["--every", "50%"], "is a place in the clip"),
         (["--every", "50ms"], "80 steps are too many for a page of up to 60; take 0.0667s or more"),
+        (["--every", "1s", "--curves"], "--every is for pages"),
         (["--at", "1s"], "--at is for --variants"),
         (["--variants", "--curves"], "not for --variants"),
         (["-o", "a.pdf"], "expected a name that ends in .svg or .png"),

@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TextIO
@@ -27,7 +28,7 @@ from animix.cli.app import (
     save_png,
 )
 from animix.cli.arguments import parse_settings, with_suffix
-from animix.cli.report import Report, choose_report
+from animix.cli.report import Report, choose_report, measuring
 from animix.errors import OptionError
 from animix.tables import WIDTH, count
 
@@ -92,6 +93,8 @@ def sheet(
             raise OptionError("--at is for --variants; one clip has stills in steps, see --every")
         timeline = reader.load_timeline(file, parse_settings(settings), only or ())
         if curves and output is None:
+            if every is not None:
+                raise OptionError("--every is for pages: with --curves, name one with --output")
             _tell_curves(timeline, report)
         else:
             _draw_clip(timeline, every, curves, output, device, precision, report)
@@ -142,16 +145,18 @@ def _draw_clip(
     asks = "--output" if output else "sheet"
     check_figure(target, asks, "; or draw in the terminal: --curves")
     keep_inputs(target, [timeline.path, *timeline.bases])
+    # Frames are those of the film that is shown.
+    clock = replace(timeline.clock, fps=timeline.output.fps or timeline.fps)
     if curves:
         score = open_score(timeline)
         frames: list[int] = []
         stills: list[Image.Image] = []
-        moments = _moments(score, timeline.clock, every, report)
+        moments = _moments(score, clock, every, report)
     else:
-        film = open_film(timeline, device=device, precision=precision)
+        film = open_film(timeline, device=device, precision=precision, follow=measuring(report))
         keep_inputs(target, film.files)
         score = score_of(timeline, film.schedule, film.soundtrack, film.notes)
-        moments = _moments(score, timeline.clock, every, report)
+        moments = _moments(score, clock, every, report)
         check_writable(target)
         last = film.schedule.num_frames - 1
         frames = [min(math.floor(each * film.schedule.fps), last) for each in moments]
