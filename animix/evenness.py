@@ -30,7 +30,7 @@ from animix.timeline.instants import Instants
 from animix.timeline.timeline import Latents, Timeline
 from animix.timeline.walk import walk
 from animix.video.cache import FOLDER, digests_of, tag
-from animix.whole_file import whole_file
+from animix.whole_file import kept_text, whole_file
 
 METRIC = "1"
 """To be raised with whatever changes a length."""
@@ -225,7 +225,7 @@ def _digest(
 def _kept(file: Path, count: int) -> Floats | None:
     """The lengths in a file; None where there are none of so many moments."""
     try:
-        found = np.array(json.loads(file.read_text(encoding="utf-8")), np.float64)
+        found = np.array(json.loads(kept_text(file)), np.float64)
     except (OSError, ValueError, TypeError, OverflowError, RecursionError):
         return None
     if found.shape != (count,) or not np.isfinite(found).all() or found[0] != 0:

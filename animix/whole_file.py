@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import itertools
 import os
@@ -24,6 +25,7 @@ _PART = re.compile(
 )
 """A part, and what stands in it if it is a folder."""
 
+LARGEST_KEPT_BYTES = 1 << 20
 SETTLED_NS = 2_000_000_000
 """A file that changed within these may change again, and its times not tell."""
 
@@ -81,6 +83,18 @@ def state_of(path: Path) -> str:
     settled = "" if is_settled else f" {time.time_ns()}"
     # Not by its size and date alone: snapshots have one size, and a copy may keep its date.
     return f"{found.st_size} {found.st_mtime_ns} {found.st_ctime_ns} {found.st_ino}{settled}"
+
+
+def kept_text(path: Path) -> str:
+    """The text of a small file that was kept here before; OSError where there is none.
+
+    What lies beside a stranger's timeline may be a link to anything: only a regular file of up to
+    a mebibyte is opened, or reading it might never end.
+    """
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode) or found.st_size > LARGEST_KEPT_BYTES:
+        raise OSError(errno.EINVAL, "is nothing that was kept here", str(path))
+    return path.read_text(encoding="utf-8")
 
 
 @contextlib.contextmanager

@@ -1,7 +1,9 @@
 """Beats are found in sounds, kept beside them, heard as clicks, and set the tempo of timelines."""
 
 import json
+import os
 import re
+import shutil
 import wave
 from dataclasses import replace
 from fractions import Fraction
@@ -162,7 +164,7 @@ def test_another_sound_is_listened_to_anew(song):
         lambda text: text.replace("110.0", "1e999"),
         lambda text: text.replace("110.0", "null"),
         lambda text: text.replace('"bpm"', '"tempo"'),
-        lambda text: text + " " * 100_000,
+        lambda text: text + " " * 2_000_000,
         lambda text: "7",
     ],
 )
@@ -346,3 +348,18 @@ def test_no_sound_is_opened_for_a_strangers_text(song):
     with pytest.raises(Exception, match="no sound is opened for this text"):
         read_timeline(text, song.with_name("reel.yaml"), listen=False)
     assert not beats_file(song).exists()
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")])
+def test_what_never_ends_beside_a_sound_is_not_read(rock, tmp_path, make):
+    sound = Path(shutil.copy(rock, tmp_path))
+    make(beats_file(sound))
+    assert beats_of(sound).is_new
+
+
+def test_a_first_beat_beyond_the_sound_is_not_believed(rock, tmp_path):
+    sound = Path(shutil.copy(rock, tmp_path))
+    beats = beats_of(sound).beats
+    kept = json.loads(beats_file(sound).read_text())
+    beats_file(sound).write_text(json.dumps(kept | {"first_beat_seconds": 1e9}))
+    assert beats_of(sound) == (beats, True, "")

@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 
 import animix
+from animix.cli.arguments import film_target
 from animix.film import open_film
 from animix.timeline.reader import load_timeline
 from animix.video.mp4 import count_frames
@@ -706,3 +707,13 @@ def test_the_demo_takes_no_recipe_along_if_asked(run, monkeypatch, no_recipe):
     monkeypatch.setattr("animix.cli.render_command.render", render)
     assert run("demo", *(["--no-recipe"] if no_recipe else []))[0] == 0
     assert asked == [([animix.demo.TIMELINE], no_recipe)]
+
+
+def test_pictures_are_rendered_again_to_their_place(tmp_path):
+    planned, pictures, films = Path("renders/reel"), tmp_path / "pictures", tmp_path / "films"
+    for file in (pictures / "frame-000000.png", films / "other.mp4"):
+        file.parent.mkdir()
+        file.touch()
+    assert film_target(pictures, planned, batch=False) == pictures
+    assert film_target(films, planned, batch=False) == films / "reel"
+    assert film_target(pictures, Path("renders/reel.mp4"), batch=False) == pictures / "reel.mp4"

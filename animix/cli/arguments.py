@@ -125,6 +125,10 @@ def film_target(output: Path | None, planned: Path, *, batch: bool) -> Path:
     """Where a film goes: ``planned``, or what --output says; for a ``batch`` that is a folder."""
     if output is None:
         return planned
+    from animix.video.place import is_of_pictures
+
+    if not batch and not planned.suffix and is_of_pictures(output):
+        return output  # as the same command made it before
     if batch or output.is_dir():
         if output.suffix and not output.is_dir():
             raise OptionError(f"--output {output}: for several films, name a folder")

@@ -61,4 +61,4 @@ def beats(
             write_clicks(sound, found, target)
             report.result(f"{target}  {count(found.num_beats, 'click')}", file=str(target))
 
-    each(sounds, find, report)
+    each(sounds[:1] if click else sounds, find, report)

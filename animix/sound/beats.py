@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from animix.errors import OptionError
+from animix.sound.decoding import LONGEST_SECONDS
 from animix.sound.onsets import EARLY, ONSET_RATE, Onsets, onsets, seconds_of
 from animix.sound.spectrum import RATE, Floats, powers
 from animix.sound.tempo import (
@@ -61,7 +62,8 @@ class Beats:
     """Whether the tempo is the same all along."""
 
     def __post_init__(self) -> None:
-        if not (0 < self.bpm <= 1000 and 0 <= self.confidence <= 1 and self.num_beats >= 0):
+        whole = -1 <= self.first_beat_seconds <= LONGEST_SECONDS and self.num_beats >= 0
+        if not (whole and 0 < self.bpm <= 1000 and 0 <= self.confidence <= 1):
             raise OptionError(f"these are no beats: {self}")
 
     @property

@@ -12,9 +12,7 @@ from animix.errors import OptionError, SoundError
 from animix.sound.beats import SHORTEST_SECONDS, Beats, find_beats
 from animix.sound.decoding import check_sound, decode
 from animix.sound.spectrum import RATE
-from animix.whole_file import digest_of, whole_file
-
-LARGEST_BYTES = 1 << 16
+from animix.whole_file import digest_of, kept_text, whole_file
 
 
 class Kept(NamedTuple):
@@ -82,9 +80,7 @@ def _text(beats: Beats, digest: str) -> str:
 def _read(path: Path, digest: str) -> Beats | None:
     """The beats in a file if they are those of a sound with this SHA-256."""
     try:
-        if path.stat().st_size > LARGEST_BYTES:
-            return None
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(kept_text(path))
         if found["sha256"] != digest:
             return None
         beats = Beats(

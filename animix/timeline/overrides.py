@@ -27,7 +27,7 @@ def override(root: Node, overrides: Mapping[str, str]) -> tuple[Node, list[Mista
     for path, text in overrides.items():
         file = f"--set {path}"
         if not text.strip():
-            hint = f"write --set {path}=VALUE"
+            hint = f"write --set {quoted(path)[1:-1]}=VALUE"
             mistakes.append(Mistake(Mark(file, 0, 0), "the value is empty", hint))
             continue
         value, found = parse_document(text, file)

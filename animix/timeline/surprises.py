@@ -103,7 +103,7 @@ def split_values(
         elif kept and isinstance(before := kept[-1][1], TextNode) and not _is_time(key, before):
             pieces.extend([key] if pieces else [before, key])
         else:
-            hint = f"write {key.text[:40]}: VALUE"
+            hint = f"write {' '.join(key.text[:40].split())}: VALUE"
             mistakes.append(Mistake(key.mark, f"{quoted(key.text)} has no value", hint))
     close()
     return mistakes, kept

@@ -167,14 +167,17 @@ def _values(key: TextNode, node: Node) -> list[tuple[Node, str]]:
             found.append((item, item.text))
             continue
         first, last = int(match[1]), int(match[2])
-        if not first <= last < first + MOST_VARIANTS:
+        if last < first:
+            message = f"{quoted(item.text)} ends before it starts"
+            raise _Mistaken(Mistake(item.mark, message, f"write {last}..{first}"))
+        if last >= first + MOST_VARIANTS:
             message = f"{quoted(item.text)} is no range of up to {MOST_VARIANTS} numbers"
             raise _Mistaken(Mistake(item.mark, message, "write 1..20"))
         found += [(replace(item, text=str(n)), str(n)) for n in range(first, last + 1)]
         if len(found) > MOST_VARIANTS:
             raise _Mistaken(Mistake(item.mark, f"more than {MOST_VARIANTS} values"))
     if not found:
-        raise _Mistaken(Mistake(node.mark, f"{key.text[:40]} has no values", _HINT))
+        raise _Mistaken(Mistake(node.mark, f"{quoted(key.text)} has no values", _HINT))
     return found
 
 
@@ -217,7 +220,8 @@ def chosen(variants: Variants, only: Sequence[str]) -> list[Variant]:
             known = [variant.name for variant in variants.every]
             named = any(variant.is_named for variant in variants.every)
             told = f"the variants are {_list(known)}" if named else _keys_told(variants)
-            raise OptionError(f"--only {quoted(text)}: {suggestion(key, known) or told}")
+            hint = suggestion(key, known) or told
+            raise OptionError(f"--only {quoted(text)}: no variant is called so; {hint}")
     found = [
         variant
         for variant in variants.every

@@ -17,7 +17,14 @@ from animix.errors import OptionError
 from animix.interruption import uninterrupted
 from animix.timeline.formats import Container
 from animix.video.place import making_room, remedy, remove
-from animix.whole_file import digest_of, ending_of_ours, is_left_over, part_of, state_of
+from animix.whole_file import (
+    digest_of,
+    ending_of_ours,
+    is_left_over,
+    kept_text,
+    part_of,
+    state_of,
+)
 
 FOLDER = ".animix"
 CHUNK = ".mp4"
@@ -121,7 +128,7 @@ class Cache:
 
     def _remembered(self) -> dict[str, str]:
         try:
-            found = json.loads((self.folder / DIGESTS).read_text(encoding="utf-8"))
+            found = json.loads(kept_text(self.folder / DIGESTS))
         except (OSError, ValueError):
             return {}
         return found if isinstance(found, dict) else {}

@@ -13,7 +13,7 @@ import os
 from pathlib import Path
 
 from animix.video.cache import FOLDER, remove_if_empty, tag
-from animix.whole_file import part_of
+from animix.whole_file import kept_text, part_of
 
 RECORD = ".json"
 BLOCK_BYTES = 1 << 20
@@ -39,7 +39,7 @@ def keep_record(film: Path, key: str) -> None:
 def is_on_record(film: Path, key: str) -> bool:
     """Whether a film was made with a key and is, to the last byte, as it was then."""
     try:
-        found = json.loads(record_of(film).read_text(encoding="utf-8"))
+        found = json.loads(kept_text(record_of(film)))
         return bool(found == {"key": key, "sha256": _digest(film)})
     except (OSError, ValueError):
         return False
