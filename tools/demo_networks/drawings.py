@@ -34,7 +34,7 @@ NOTIONISTS = "DiceBear 'Notionists' by Zoish (CC0 1.0)"
 LORELEI_CROP = (0.16, 0.10, 0.72)  # left, top and side as shares of the frame: the head fills it
 NOTIONISTS_CROP = (0.22, 0.10, 0.52)
 
-SKINS = "ffdbb4 edb98a d08b5b ae5d29 8d5524 f2d3b1 9e5622 ffe0bd c68e7a".split()
+SKINS = ["ffdbb4", "edb98a", "d08b5b", "ae5d29", "8d5524", "f2d3b1", "9e5622", "ffe0bd", "c68e7a"]
 
 OVERSAMPLING = 2
 """Drawn so much larger and made smaller: ink is crisp, and does not flicker."""
@@ -96,7 +96,7 @@ def relief(number: int, size: int) -> Picture:
     turn = rng.uniform(3.4, 4.6)
     light = _unit([np.cos(turn), np.sin(turn), 0.75])
     matt = np.clip(normal @ light, 0, 1)[..., None]
-    glint = np.clip(normal @ _unit(light + [0, 0, 1]), 0, 1)[..., None] ** 28
+    glint = np.clip(normal @ _unit(light + np.array([0, 0, 1])), 0, 1)[..., None] ** 28
     hue = float(rng.choice([0.11, 0.11, 0.06, 0.55, 0.93]))
     metal = np.array(colorsys.hsv_to_rgb(hue, 0.72, 0.95))
     ground = np.array(colorsys.hsv_to_rgb((hue + 0.5) % 1, 0.55, 0.22))

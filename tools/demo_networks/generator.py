@@ -1,8 +1,8 @@
 """A StyleGAN2 generator that learns: the tensors of animix's networks, with gradients.
 
-Karras et al. 2020, "Analyzing and Improving the Image Quality of StyleGAN", is the source; the names
-of the tensors are the published ones, so that what is learnt is a network of animix. It is a
-second formulation beside animix.networks.stylegan2, which never needs a gradient.
+Karras et al. 2020, "Analyzing and Improving the Image Quality of StyleGAN", is the source; the
+tensors have the published names, so that what is learnt is a network of animix. It is a second
+formulation beside animix.networks.stylegan2, which never needs a gradient.
 """
 
 from __future__ import annotations

@@ -81,8 +81,10 @@ class Recipe:
 def frozen(text: str, tensor: str) -> bool:
     """Whether a generator's tensor keeps its values, by the ``freeze`` of a recipe.
 
-    >>> frozen("mapping,4..16", "synthesis.b8.conv0.weight"), frozen("mapping", "synthesis.b4.const")
-    (True, False)
+    >>> frozen("mapping,4..16", "synthesis.b8.conv0.weight")
+    True
+    >>> frozen("mapping", "synthesis.b4.const")
+    False
     """
     found = re.match(r"synthesis\.b(\d+)\.", tensor)
     resolution = int(found[1]) if found else None

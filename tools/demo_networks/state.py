@@ -64,7 +64,7 @@ def load_state(path: Path, size: Size, recipe: Recipe, device: torch.device) -> 
 
 
 def _moments(adam: torch.optim.Adam, learnt: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:
-    """What Adam remembers of each tensor, less its first moment: with β₁ = 0 that is overwritten."""
+    """What Adam remembers of each tensor but for its first moment: β₁ = 0 overwrites that."""
     return {
         name: {"step": adam.state[tensor]["step"], "exp_avg_sq": adam.state[tensor]["exp_avg_sq"]}
         for name, tensor in learnt.items()

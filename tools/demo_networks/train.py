@@ -1,7 +1,8 @@
 """Trains a network, in pieces: the same command goes on where it stopped.
 
     python -m tools.demo_networks.train --pictures colour.zip --out colour --minutes 9.5
-    python -m tools.demo_networks.train --pictures neon.zip --out neon --from colour/base.safetensors
+    python -m tools.demo_networks.train --pictures neon.zip --out neon \\
+        --from colour/colour.safetensors --discriminator colour/colour-discriminator.safetensors
 
 In the folder --out: state.pt, the networks, the discriminator and a picture of each.
 """
@@ -158,7 +159,9 @@ def _begun(
 
 def _blocks(names: list[str]) -> list[str]:
     """The blocks of tensors, each once: what stands in the list of those that are new."""
-    return list(dict.fromkeys(re.sub(r"\.(conv|torgb|fromrgb|skip|const|fc).*", "", n) for n in names))
+    return list(
+        dict.fromkeys(re.sub(r"\.(conv|torgb|fromrgb|skip|const|fc).*", "", n) for n in names)
+    )
 
 
 def _release(learner: Learner, origin: Origin, path: Path, tell: Callable[[str], None]) -> None:
@@ -229,7 +232,9 @@ def main() -> None:
     parser.add_argument("--gamma", type=float, help="R1's weight from the first to the last step")
     parser.add_argument("--freeze", help="mapping,4..16: what the generator keeps of its start")
     parser.add_argument("--freeze-d", type=int, help="so many blocks, from the pictures on")
-    parser.add_argument("--mirror", action="store_true", default=None, help="pictures may face both ways")
+    parser.add_argument(
+        "--mirror", action="store_true", default=None, help="pictures may face both ways"
+    )
     parser.add_argument("--seed", type=int)
     parser.add_argument("--device", help="cuda, cpu (cuda if there is one)")
     parser.add_argument("--no-compile", action="store_true", help="starts at once, learns slower")
