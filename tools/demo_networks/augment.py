@@ -35,11 +35,10 @@ def augmented(images: Tensor, probability: Tensor, rng: torch.Generator) -> Tens
     numbers = torch.rand(6, count, generator=rng, device=images.device)
     do_shift, do_colour = numbers[0] < probability, numbers[1] < probability
 
-    # A picture spans 2 of grid_sample's units.
-    sides = torch.tensor([[width], [height]], device=images.device)
-    pixels = ((2 * numbers[2:4] - 1) * SHIFT * sides).round() * do_shift
     theta = torch.eye(2, 3, device=images.device).repeat(count, 1, 1)
-    theta[:, :, 2] = (2 * pixels / sides).T
+    for row, side in enumerate((width, height)):
+        pixels = ((2 * numbers[2 + row] - 1) * SHIFT * side).round() * do_shift
+        theta[:, row, 2] = 2 * pixels / side  # a picture spans 2 of grid_sample's units
     grid = affine_grid(theta, list(images.shape), align_corners=False)
     images = grid_sample(images, grid, padding_mode="reflection", align_corners=False)
 

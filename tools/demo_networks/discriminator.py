@@ -13,12 +13,11 @@ from torch import Tensor
 from torch.nn.functional import conv2d, leaky_relu, pad
 
 from animix.networks.mapping import fully_connected
+from tools.demo_networks.generator import tent
 from tools.demo_networks.sizes import Size
 
 GROUP = 4
 """So many pictures are compared with each other."""
-
-SMOOTH = torch.tensor([1.0, 3.0, 3.0, 1.0]) / 8
 
 
 def initial_discriminator(size: Size, rng: torch.Generator) -> dict[str, Tensor]:
@@ -102,7 +101,8 @@ def halved(x: Tensor, weight: Tensor) -> Tensor:
     Smoothing is folded into the kernel, which grows by 3: one pass instead of two.
     """
     taps = weight.shape[2]
-    smooth = torch.outer(SMOOTH, SMOOTH).to(weight)[None, None]
+    taps_4 = tent(torch.arange(4, device=weight.device)).to(weight.dtype) / 2
+    smooth = torch.outer(taps_4, taps_4)[None, None]
     # Every kernel [taps, taps] convolved in full with the (symmetric) filter.
     kernel = conv2d(pad(weight.flatten(0, 1)[:, None], (3, 3, 3, 3)), smooth)
     kernel = kernel.reshape(*weight.shape[:2], taps + 3, taps + 3)

@@ -147,23 +147,26 @@ def affine(tensors: Tensors, layer: str, w: Tensor) -> Tensor:
     return fully_connected(w, tensors[f"{prefix}.weight"], tensors[f"{prefix}.bias"])
 
 
-def phase_matrix() -> Tensor:
-    """How a row of 3 taps, spread out by 2 and smoothed by 1-3-3-1, is two rows of 3: [2, 3, 3].
+def tent(places: Tensor) -> Tensor:
+    """The filter 1-3-3-1, over 4, at places 0 … 3, and 0 elsewhere.
+
+    Made on the device by arithmetic: a table that comes from the host would wait for the device at
+    every step.
+
+    >>> tent(torch.arange(-1, 5))
+    tensor([0.0000, 0.2500, 0.7500, 0.7500, 0.2500, 0.0000])
+    """
+    return (1 - (places - 1.5).abs() / 2).clamp(min=0)
+
+
+def phase_matrix(like: Tensor) -> Tensor:
+    """How 3 taps, spread out by 2 and smoothed, are two kernels of 3 taps: [phase, offset, tap].
 
     Output 2m + p takes from input m + d what tap t puts there: the filter's tap 2d + t + 1 − p.
     """
-    smooth = torch.tensor([1.0, 3.0, 3.0, 1.0]) / 4
-    matrix = torch.zeros(2, 3, 3)
-    for phase in range(2):
-        for offset in range(3):
-            for tap in range(3):
-                place = 2 * (offset - 1) + tap + 1 - phase
-                if 0 <= place < 4:
-                    matrix[phase, offset, tap] = smooth[place]
-    return matrix
-
-
-PHASES = phase_matrix()
+    three = torch.arange(3, device=like.device)
+    phase, offset, tap = three[:2, None, None], three[:, None] - 1, three
+    return tent(2 * offset + tap + 1 - phase).to(like.dtype)
 
 
 def phases(weight: Tensor) -> Tensor:
@@ -173,14 +176,14 @@ def phases(weight: Tensor) -> Tensor:
     multiplications, but none of the passes over activations of twice the size, which cost more on
     a GPU.
     """
-    matrix = PHASES.to(weight)
+    matrix = phase_matrix(weight)
     kernels = torch.einsum("adt,bes,oits->oabide", matrix, matrix, weight)
     return kernels.reshape(-1, *kernels.shape[3:])
 
 
 def upsampled(image: Tensor) -> Tensor:
     """A picture [N, 3, h, w] twice as large, zeros between its values smoothed by 1-3-3-1."""
-    rows = PHASES[:, :, 1].to(image)  # [2, 3]
+    rows = phase_matrix(image)[:, :, 1]  # [2, 3]: one tap is spread out
     kernels = torch.einsum("ad,be->abde", rows, rows).reshape(4, 1, 3, 3)
     kernels = kernels.repeat(image.shape[1], 1, 1, 1)
     return pixel_shuffle(conv2d(image, kernels, padding=1, groups=image.shape[1]), 2)
