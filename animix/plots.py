@@ -2,98 +2,41 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
-import logging
 import re
-import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from animix.comparison import Compared, Comparison
 from animix.drift import Drift
 from animix.errors import OptionError
+from animix.figure import COLOURS, check_figure, write_figure
 from animix.tables import count, from_all_along, short_path
-from animix.whole_file import whole_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-SUFFIXES = (".svg", ".png")
 MOST_NAMED = 12
 """Lines with a name of their own in the legend; of more, as many are named from all along."""
 
-COLOURS = ("#3b6fb6", "#d1605e", "#4f9d69", "#8d6cab", "#c98a2b", "#5aa0a8", "#b0688c", "#7a7a7a")
-"""Of networks that are no run; told apart by people who see few colours, too, by their markers."""
 MARKERS = "osD^vPX*"
-STYLE: dict[str, Any] = {
-    "font.family": "sans-serif",
-    "font.size": 10,
-    "axes.titlesize": 11,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": "#e3e3e3",
-    "grid.linewidth": 0.8,
-    "lines.linewidth": 1.8,
-    "lines.markersize": 5,
-    "legend.frameon": False,
-    "svg.hashsalt": "animix",
-    "text.parse_math": False,
-}
-"""The salt makes an SVG's names, and so its bytes, the same in every run; a $ is no formula."""
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep matplotlib from telling of its own files, where it finds no home that it may write."""
-    logger = logging.getLogger("matplotlib")
-    before = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)
+"""Networks are told apart by them, too, for people who see few colours."""
 
 
 def check_plot(target: Path) -> None:
     """Raise OptionError where no plot can be drawn: another kind of file, or no matplotlib."""
-    if target.suffix.lower() not in SUFFIXES:
-        raise OptionError(f"--plot {target}: expected a name that ends in .svg or .png")
-    try:
-        with _quiet():
-            import matplotlib  # noqa: F401  (only whether it is there counts)
-    except ImportError as exc:
-        raise OptionError(
-            "--plot needs matplotlib, which is not installed: pip install 'animix[plot]'"
-        ) from exc
+    check_figure(target, "--plot")
 
 
 def write_plot(comparison: Comparison, target: Path) -> None:
     """Draw a comparison into an SVG or a PNG; OptionError where there is nothing to draw."""
     check_plot(target)
-    import matplotlib
-
     others = comparison.measured
     if not others:
         raise OptionError(f"--plot {target}: none of the networks can be blended with the base")
-    suffix = target.suffix.lower()
-    # A style of one's own machine would not have been looked at.
-    with _quiet(), matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        settings: Any = matplotlib.rcParams  # typed by the names that one version has
-        settings.update(STYLE)
-        figure = _figure(comparison, others)
-        with whole_file(target) as part, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of letters that the font lacks, in a file's name
-            # Without a date, the same comparison is the same file.
-            metadata = {"Date": None} if suffix == ".svg" else {"Software": None}
-            figure.savefig(part, format=suffix[1:], dpi=120, metadata=metadata)
+    write_figure(lambda: _figure(comparison, others), target)
 
 
 def _figure(comparison: Comparison, others: Sequence[Compared]) -> Figure:

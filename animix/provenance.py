@@ -19,6 +19,7 @@ from animix.timeline.latent_path import renamed
 from animix.timeline.nodes import ListNode, MapNode, Node, TextNode, with_texts
 from animix.timeline.output import Output
 from animix.timeline.reader import DEFAULT_TRUNCATION
+from animix.timeline.timeline import Timeline
 from animix.timeline.variables import escaped
 from animix.timeline.vocabulary import KEYS
 from animix.timeline.yaml_text import quoted_text, yaml_text
@@ -107,6 +108,8 @@ def _resolved(film: Film, names: Mapping[Path, str]) -> MapNode:
         "title": _text(timeline.title),
         "size": _text("{}x{}".format(*_whole_size(film))),
         "loop": _text("true" if film.schedule.clip.loop else "false"),
+        # Told by its digits: it may be that of the sound, which is no longer there by then.
+        **({} if "duration" in written else {"duration": _text(_seconds(timeline))}),
         "networks": _networks(film, names),
         "mapping": _text(timeline.mapping),
     }
@@ -130,6 +133,11 @@ def _resolved(film: Film, names: Mapping[Path, str]) -> MapNode:
         found |= _tempo(audio)
     found["output"] = _output(film.output)
     return _map({key: found[key] for key in KEYS if key in found})
+
+
+def _seconds(timeline: Timeline) -> str:
+    """The length of a clip whose timeline doesn't say it."""
+    return f"{float(timeline.duration_seconds):.9f}s"
 
 
 def _output(output: Output) -> MapNode:

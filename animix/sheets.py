@@ -19,7 +19,7 @@ from animix.checkpoints.store import Store
 from animix.engine.device import choose_device, painting
 from animix.engine.pixels import lay, to_rgb8
 from animix.errors import NetworkError, OptionError
-from animix.film import open_film
+from animix.film import Film, open_film
 from animix.latents import ws_of_seed
 from animix.networks.network import Network
 from animix.progress import Progress
@@ -208,6 +208,26 @@ class VariantSheet:
             label = _fitting(str(timeline.variant or timeline.name), font, width - GAP)
             pen.text((left, top + height - LABEL_HEIGHT - GAP + 1), label, fill="black", font=font)
         return image
+
+
+class FilmTiles:
+    """Small stills of a film, painted as a render paints them, one at a time."""
+
+    def __init__(self, film: Film, frames: Sequence[int], side: int = 288) -> None:
+        self._film = film
+        self._frames = tuple(frames)
+        self._side = side
+        self.stills: list[Image.Image] = []
+
+    def draw(self) -> Iterator[Progress]:
+        """Paint still after still and yield how far it is."""
+        started = time.monotonic()
+        for number, frame in enumerate(self._frames, start=1):
+            with painting_seeds(self._film.engine.device):
+                still = Image.fromarray(self._film.rgb8(frame))
+            still.thumbnail((self._side, self._side), Image.Resampling.LANCZOS)
+            self.stills.append(still)
+            yield Progress(number, len(self._frames), time.monotonic() - started)
 
 
 class NetworkGrid:

@@ -133,4 +133,8 @@ def test_what_a_base_says_is_not_missed():
 @pytest.mark.parametrize("missing", ["networks", "duration"])
 def test_what_is_required_is_missed(missing):
     document = {key: value for key, value in SMALL.items() if key != missing}
-    assert any(missing in error for error in errors(document))
+    assert len(errors(document)) == 1
+
+
+def test_a_sound_says_how_long_a_clip_is():
+    assert errors({"networks": SMALL["networks"], "audio": "song.mp3"}) == []

@@ -367,7 +367,7 @@ def test_a_sheet_shows_a_still_of_each(folder, run):
         top = 4 + number * (sheet.height - 4) // len(LABELS)
         assert sheet.crop((4, top, 20, top + 16)).tobytes() == still.tobytes(), label
     code, _, err = run("sheet", "reel.yaml")
-    assert code == 2 and "--variants" in err
+    assert code == 2 and "4 variants" in err
 
 
 def test_a_film_gives_back_the_variant_that_it_is(folder, run):

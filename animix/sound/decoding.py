@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import stat
 from collections.abc import Sequence
+from fractions import Fraction
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ import numpy as np
 from animix.errors import SoundError
 from animix.ffmpeg.run import Outcome, Run
 from animix.sound.spectrum import RATE, Floats
+from animix.whole_file import state_of
 
 FORMATS = (
     *("wav", "w64", "aiff", "caf", "au", "mp3", "flac", "ogg", "aac", "ac3", "eac3"),
@@ -19,6 +22,7 @@ FORMATS = (
 )
 """ffmpeg's names of what is read. Playlists are not among them: they name further files."""
 
+COUNTED_RATE = 48_000
 LONGEST_SECONDS = 900
 """Of a sound that is decoded whole."""
 
@@ -44,6 +48,25 @@ def run_samples(path: Path, options: Sequence[str], channels: int, rate: int = R
     whole = len(outcome.data) // (2 * channels) * 2 * channels
     samples: Floats = np.frombuffer(outcome.data[:whole], "<i2").astype(np.float64) / 32768
     return samples.reshape(-1, channels)
+
+
+def seconds_of(path: Path) -> Fraction:
+    """How long a sound is: its samples, counted, at 48 kHz.
+
+    SoundError for what is no sound, EncodeError where there is no ffmpeg.
+    """
+    check_sound(path)
+    return _seconds(path, state_of(path))
+
+
+@lru_cache
+def _seconds(path: Path, state: str) -> Fraction:
+    # Not what the file says of itself: of an mp3 that is a guess. ``state`` is its content's.
+    written = ["-ac", "1", "-ar", str(COUNTED_RATE), "-f", "s16le", "-c:a", "pcm_s16le", "pipe:1"]
+    outcome = run_ffmpeg([*inputs_of(path), "-map", "0:a:0", *written])
+    if outcome.code or not outcome.num_bytes:
+        raise refusal(path, outcome)
+    return Fraction(outcome.num_bytes // 2, COUNTED_RATE)
 
 
 def check_sound(path: Path) -> None:

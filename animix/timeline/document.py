@@ -209,11 +209,11 @@ class _Builder:
             self.count(num_nodes, mark)
             self.add(node, None, num_nodes, depth)
         elif any(name == opened.anchor for opened in self.stack):
-            self.refuse(mark, f"*{name} stands inside what it is a name for")
+            self.refuse(mark, f"{quoted(f'*{name}')} stands inside what it is a name for")
         else:
             if not self.left_out:  # it may be called so in there
-                hint = f'a leading * makes an alias in YAML; for a text write "*{name}"'
-                self.report(mark, f"no anchor is called &{name}", hint)
+                hint = f"a leading * makes an alias in YAML; for a text write {quoted(f'*{name}')}"
+                self.report(mark, f"no anchor is called {quoted(f'&{name}')}", hint)
             self.add(Broken(mark), None)
 
     def text_node(self, event: yaml.ScalarEvent) -> TextNode | Broken:

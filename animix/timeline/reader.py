@@ -19,6 +19,7 @@ from animix.timeline.framing import FITS, Fit
 from animix.timeline.instants import LARGEST_NUMBER, common_rate
 from animix.timeline.latent_path import read_latents
 from animix.timeline.layers import read_blend
+from animix.timeline.length import mark_of_length, read_length
 from animix.timeline.misread import Misread, quoted, suggestion
 from animix.timeline.music import read_markers, read_sections, read_tempo
 from animix.timeline.names import check_name
@@ -52,8 +53,6 @@ from animix.timeline.vocabulary import (
 DEFAULT_TRUNCATION = 0.7
 MOST_EXTENDED = 4
 """Squares side by side that ``fit: extend`` paints: as much memory and time as so many pictures."""
-MOST_FRAMES = 1_000_000
-"""Nine hours at 30 fps."""
 MOST_SAMPLES = 40_000_000
 """Frames times tracks that move; all their values are held at once, eight bytes each."""
 
@@ -180,7 +179,7 @@ def _timeline(reading: Reading, root: Node, path: Path, variant: Variant | None)
     read_tempo(reading, found.get("audio"), path.parent)
     outputs = read_outputs(reading, found.get("output"), path)
     rates = {output.fps or own_fps for output in outputs}
-    reading.duration = _duration(reading, found.get("duration"), max(rates), mark)
+    reading.duration = read_length(reading, found, path.parent, max(rates), mark)
     read_markers(reading, found.get("markers"))
     read_sections(reading, found.get("sections"))
     networks = _networks(reading, found.get("networks"), mark)
@@ -236,7 +235,7 @@ def _timeline(reading: Reading, root: Node, path: Path, variant: Variant | None)
     if is_silent and not isinstance(found.get("audio"), Broken):
         _check_silent(reading, timeline)
     if reading.duration is not None:
-        _check_whole(reading, timeline, found["duration"].mark)
+        _check_whole(reading, timeline, mark_of_length(found))
     return timeline
 
 
@@ -267,23 +266,6 @@ def _check_whole(reading: Reading, timeline: Timeline, duration: Mark) -> None:
         reading.note(timeline.output.mark or duration, message, "render these outputs one by one")
     for mistake in certain_mistakes(timeline):
         reading.note(mistake.mark, mistake.message, mistake.hint)
-
-
-def _duration(reading: Reading, node: Node | None, fps: Fraction, root: Mark) -> Fraction | None:
-    """Seconds; ``fps`` is the fastest rate at which they are shown."""
-    if node is None:
-        reading.note(root, "duration is missing", "write duration: 6s")
-        return None
-    length = "a length such as 6s"
-    duration = reading.read(
-        node, "duration", length, lambda text: parse_length(text, reading.clock)
-    )
-    if duration is not None and duration * fps > MOST_FRAMES:
-        hours = float(duration / 3600)
-        message = f"{hours:.3g} hours are more than {MOST_FRAMES} frames at {float(fps):g} fps"
-        reading.note(node.mark, message, "does the duration have the unit that was meant?")
-        return None
-    return duration
 
 
 def _networks(reading: Reading, node: Node | None, root: Mark) -> dict[str, NetworkRun]:

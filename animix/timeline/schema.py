@@ -30,7 +30,7 @@ def timeline_schema() -> Schema:
     them. What only the whole timeline shows is told by ``animix check``.
 
     >>> timeline_schema()["else"]
-    {'required': ['networks', 'duration']}
+    {'required': ['networks'], 'anyOf': [{'required': ['duration']}, {'required': ['audio']}]}
     """
     schema = _with_variables(_map(_described(_ROOT, KEYS), "A timeline of animix."))
     return {
@@ -40,7 +40,10 @@ def timeline_schema() -> Schema:
         "properties": {**schema["properties"], **_described(_REUSE, REUSE_KEYS)},
         # What a base says needn't be said again.
         "if": {"required": ["extends"]},
-        "else": {"required": ["networks", "duration"]},
+        "else": {
+            "required": ["networks"],
+            "anyOf": [{"required": ["duration"]}, {"required": ["audio"]}],
+        },
     }
 
 
