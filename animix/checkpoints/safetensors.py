@@ -25,7 +25,7 @@ from animix.whole_file import whole_file
 
 NAME = "safetensors"
 
-FLOAT32 = np.dtype("<f4")
+FLOAT32, FLOAT16 = np.dtype("<f4"), np.dtype("<f2")
 
 SIZES = ("img_resolution", "z_dim", "w_dim", "c_dim")
 """Metadata that repeat what the tensors' shapes tell."""
@@ -71,12 +71,15 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         ) from exc
 
 
-def write_safetensors(network: Network, path: Path) -> None:
+def write_safetensors(network: Network, path: Path, half: bool = False) -> None:
     """Write a generator, float32, so that ``read_safetensors`` gives it back bit for bit.
 
     Its metadata stays but for sizes, which are written as the tensors are; the ``source_format``
     becomes ``converted_from``, unless it is this one. The same network gives the same bytes.
+    ``half``: numbers are rounded to float16, and the file is half as large; NetworkError names
+    a tensor with numbers too large for that.
     """
+    dtype = FLOAT16 if half else FLOAT32
     metadata = {
         "architecture": f"{network.facts.kind}-{network.facts.architecture}",
         **network.metadata,
@@ -92,22 +95,28 @@ def write_safetensors(network: Network, path: Path) -> None:
         for key, text in metadata.items()
     }
     tensors = dict(sorted(network.tensors.items()))
+    for name, tensor in tensors.items():
+        if half and not bool(torch.isfinite(tensor.half()).all()):
+            raise NetworkError(f"{name} holds numbers too large for float16 (65504): keep float32")
     with whole_file(path) as part, part.open("wb") as file:
-        file.write(_header(tensors, texts))
+        file.write(_header(tensors, texts, dtype))
         for tensor in tensors.values():
-            file.write(np.asarray(tensor.detach().cpu(), dtype=FLOAT32).tobytes())
+            file.write(np.asarray(tensor.detach().cpu()).astype(dtype).tobytes())
 
 
-def _header(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> bytes:
-    """What a file of float32 tensors begins with: a length, JSON, blanks up to 8 bytes.
+def _header(
+    tensors: Mapping[str, Tensor], metadata: Mapping[str, str], dtype: np.dtype[np.floating[Any]]
+) -> bytes:
+    """What a file of such tensors begins with: a length, JSON, blanks up to 8 bytes.
 
     The library's own writer takes metadata in an order that is another each time.
     """
     header: dict[str, object] = {"__metadata__": dict(sorted(metadata.items()))}
     end = 0
     for name, tensor in tensors.items():
-        start, end = end, end + FLOAT32.itemsize * tensor.numel()
-        header[name] = {"dtype": "F32", "shape": [*tensor.shape], "data_offsets": [start, end]}
+        start, end = end, end + dtype.itemsize * tensor.numel()
+        stored = {FLOAT32: "F32", FLOAT16: "F16"}[dtype]
+        header[name] = {"dtype": stored, "shape": [*tensor.shape], "data_offsets": [start, end]}
     text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
     return len(text).to_bytes(8, "little") + text
