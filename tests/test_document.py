@@ -117,7 +117,7 @@ def test_a_comment_in_the_place_of_a_value_is_remembered():
         ("a: {0s: 1, 2s:4}", "1:12", 'a space is missing after "2s:"', "write 2s: 4"),
         ("a: 1\nfps:30\nb: 2", "2:1", "a space is missing after fps:", "write fps: 30"),
         ("a: {b}", "1:5", '"b" has no value', "write b: VALUE"),
-        ("a: {b\n  c}", "1:5", '"b c" has no value', "write b c: VALUE"),
+        ("a: {b\n\n  c}", "1:5", '"b c" has no value', "write b c: VALUE"),
         ("a: *.pkl", "1:4", "a leading * makes an alias", 'put it in quotes: "*.pkl"'),
         ("a: {n: *.pkl}", "1:8", "a leading * makes an alias", 'put it in quotes: "*.pkl"'),
         ("a: *keys", "1:4", 'no anchor is called "&keys"', '"*keys"'),

@@ -97,7 +97,7 @@ def split_values(
             close()
             kept.append((key, value))
         elif ":" in key.text:
-            name, _, rest = key.text[:80].partition(":")
+            name, _, rest = " ".join(key.text[:80].split()).partition(":")
             message = f"a space is missing after {quoted(name + ':')}"
             mistakes.append(Mistake(key.mark, message, f"write {name}: {rest}"))
         elif kept and isinstance(before := kept[-1][1], TextNode) and not _is_time(key, before):
