@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from animix.checkpoints.npy_file import TEXT, read_npz_member
 from animix.checkpoints.zip_file import open_zip
 from animix.errors import AnimixError, LatentError, OptionError
+from animix.photos.crop import Crop
 from animix.whole_file import whole_file
 
 MAX_BYTES = 64 << 20
@@ -34,9 +35,8 @@ class Projected:
     """The SHA-256 of the photo's file."""
     photo_size: tuple[int, int]
     """Width and height in pixels, upright."""
-    crop: NDArray[np.float64] | None = None
-    """[3, 3]: from the crop's coordinates in [0, 1]² (x right, y down) to the upright photo's
-    pixels."""
+    crop: Crop | None = None
+    """What of the upright photo w paints."""
     network: str = ""
     """The network's file name, without folders."""
     network_digest: str = ""
@@ -49,11 +49,6 @@ class Projected:
     def __post_init__(self) -> None:
         if self.w.ndim != 2 or not self.w.size or not np.isfinite(self.w).all():
             raise LatentError(f"w is {list(self.w.shape)}, expected finite [num_ws, w_dim]")
-        if self.crop is not None:
-            if self.crop.shape != (3, 3) or not np.isfinite(self.crop).all():
-                raise LatentError("the crop is no finite [3, 3]")
-            if abs(np.linalg.det(self.crop)) < 1e-12:
-                raise LatentError("the crop has no inverse")
         if min(self.photo_size) < 1:
             raise LatentError(f"the photo's size is {self.photo_size}, expected pixels")
         for name in (self.photo, self.network):
@@ -85,7 +80,7 @@ def write_projected(projected: Projected, path: str | Path) -> None:
         "about": np.array(json.dumps(about, ensure_ascii=False)),
     }
     if projected.crop is not None:
-        arrays["crop"] = projected.crop.astype(np.float64)
+        arrays["crop"] = projected.crop.matrix.astype(np.float64)
     with whole_file(path) as part, part.open("wb") as file:
         np.savez(file, **arrays)
 
@@ -110,7 +105,7 @@ def read_projected(path: str | Path) -> Projected:
             photo=str(about["photo"]),
             photo_digest=str(about["photo_digest"]),
             photo_size=(int(width), int(height)),
-            crop=None if crop is None else np.ascontiguousarray(crop, np.float64),
+            crop=None if crop is None else Crop(np.ascontiguousarray(crop, np.float64)),
             network=str(about["network"]),
             network_digest=str(about["network_digest"]),
             settings=dict(about["settings"]),
