@@ -6,6 +6,7 @@ deviation), with the published names of the tensors. StyleGAN3's is the same one
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -203,7 +204,7 @@ def variety(x: Tensor) -> Tensor:
 def scaled(tensors: Mapping[str, Tensor], layer: str) -> Tensor:
     """A stored weight as it is used: with equalised learning rate."""
     weight = tensors[f"{layer}.weight"]
-    return weight / weight[0].numel() ** 0.5
+    return weight / math.sqrt(weight[0].numel())
 
 
 def activated(tensors: Mapping[str, Tensor], layer: str, x: Tensor) -> Tensor:
@@ -228,7 +229,8 @@ def halved(x: Tensor, weight: Tensor) -> Tensor:
         channels = x.shape[1]
         around = (taps + 1) // 2
         x = conv2d(x, smooth.expand(channels, 1, 4, 4).to(x.dtype), padding=around, groups=channels)
-        return conv2d(x, weight.to(x.dtype), stride=2)
+        halves: Tensor = conv2d(x, weight.to(x.dtype), stride=2)
+        return halves
     # Every kernel [taps, taps] convolved in full with the (symmetric) filter.
     kernel = conv2d(pad(weight.flatten(0, 1)[:, None], (3, 3, 3, 3)), smooth)
     kernel = kernel.reshape(*weight.shape[:2], taps + 3, taps + 3)

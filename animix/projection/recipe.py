@@ -58,7 +58,7 @@ class Recipe:
         """
         if self.faithful == 1:
             return 0.0
-        return STRONGEST_PRIOR * (WEAKEST_PRIOR / STRONGEST_PRIOR) ** self.faithful
+        return STRONGEST_PRIOR * math.pow(WEAKEST_PRIOR / STRONGEST_PRIOR, self.faithful)
 
     def learning_rate_at(self, step: int) -> float:
         """Karras et al. 2020, appendix D: up in the first 5 % of steps, down in the last 25 %."""
