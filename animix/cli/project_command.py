@@ -17,7 +17,7 @@ from animix.tables import count
 
 if TYPE_CHECKING:
     from animix.networks.network import Network
-    from animix.projection.project import Result, Task
+    from animix.projection.projecting import Result, Task
     from animix.projection.recipe import Recipe
 
 # Whatever needs torch is imported inside the functions, so that `animix --help` answers at once.
@@ -115,7 +115,7 @@ def _project(
     from animix.checkpoints.load import load_network
     from animix.engine.device import choose_device
     from animix.projection.judges import choose_features
-    from animix.projection.project import Projecting
+    from animix.projection.projecting import Projecting
     from animix.projection.tuning import TuningRecipe
 
     chosen = choose_device(device)
@@ -133,10 +133,7 @@ def _project(
         for target in (task.target, task.comparison, task.snapshot):
             keep_inputs(target, [*photos, network_file], "command")
     check_writable(tasks[0].target.with_suffix(".part"))
-    usual = 1 if chosen.type == "cpu" else 8
-    projecting = Projecting(
-        network_file, opened, tasks, judging, recipe, tuning, usual if batch is None else batch
-    )
+    projecting = Projecting(network_file, opened, tasks, judging, recipe, tuning, batch)
     # A Ctrl-C in what shows the steps ends them as well: so the best is written before it is told.
     with closing(projecting.steps()) as steps:
         deque(report.follow(count(len(tasks), "photo"), steps, unit="steps/s"), maxlen=0)
@@ -151,7 +148,7 @@ def _tasks(
     """What is to be painted, and the exit code of photos that can't be."""
     from animix.photos.crop import centre_crop, parse_crop
     from animix.photos.photo import read_photo
-    from animix.projection.project import task_of
+    from animix.projection.projecting import task_of
 
     wanted = None if crop is None else parse_crop(crop)
     tasks, code = [], 0
