@@ -40,6 +40,7 @@ from animix.cli.beats_command import beats
 from animix.cli.cache_command import cache
 from animix.cli.network_commands import NETWORK_COMMANDS
 from animix.cli.preset_commands import presets
+from animix.cli.project_command import project
 from animix.cli.render_command import Timelines, render, render_demo
 from animix.cli.report import choose_report, close_off, measuring, tell
 from animix.cli.schema_command import schema
@@ -291,6 +292,7 @@ def new(
 
 app.command("demo")(render_demo)
 app.command()(sheet)
+app.command()(project)
 app.command()(presets)
 app.command()(beats)
 app.command()(schema)
