@@ -181,7 +181,8 @@ def _refined(stage: Stage, photo: Photo, face: Face) -> Face:
     the mean of looks from a little nearer, farther, aside and in the mirror errs by half of that.
     """
     for _ in range(ROUNDS):
-        along = face.eye_to_eye + [face.eye_to_mouth[1], -face.eye_to_mouth[0]]
+        x, y = face.eye_to_mouth
+        along = face.eye_to_eye + np.array([y, -x])
         if not (length := float(np.hypot(*along))):
             return face
         x, y = along / length * face.side * SIDE_OF_FACE
