@@ -27,9 +27,10 @@ def ffhq_crop(face: Face) -> Crop:
     """The crop of a face as the pictures of FFHQ were cropped.
 
     Karras, Laine and Aila, "A Style-Based Generator Architecture for Generative Adversarial
-    Networks", 2019, with the numbers of the data set: the centre is a tenth of the way from the eyes
-    to the mouth; half a side is the larger of 2 distances between the eyes and 1.8 from them to the
-    mouth; its direction is the mean of that from eye to eye and the upright of that to the mouth.
+    Networks", 2019, with the numbers of the data set: the centre is a tenth of the way from the
+    eyes to the mouth; half a side is the larger of 2 distances between the eyes and 1.8 from them
+    to the mouth; its direction is the mean of that from eye to eye and the upright of that to the
+    mouth.
     """
     across, down = face.eye_to_eye, face.eye_to_mouth
     eyes = face.points[:2].mean(axis=0)

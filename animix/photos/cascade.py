@@ -81,7 +81,7 @@ class Stage:
             ]
             points = x.new_zeros((len(x), 0, 2))
             if self.name == "onet":
-                points = heads.pop(1).unflatten(1, (2, 5)).transpose(1, 2)
+                points = heads.pop(1).reshape(-1, 2, 5).transpose(1, 2)
         offsets, classes = heads
         return Look(classes.softmax(-1)[..., 1], offsets, points)
 
