@@ -291,16 +291,20 @@ def _step(projected: Projected | None) -> int:
     return step if isinstance(step, int) else 0
 
 
-def task_of(photo: Photo, crop: Crop, network: Network, target: Path) -> Task:
-    """The task of painting a crop of a photo."""
-    return Task(
-        photo=photo.path,
-        digest=digest_of(photo.path),
-        size=photo.size,
-        crop=crop,
-        pixels=cut(photo, crop, network.img_resolution),
-        target=target,
-    )
+def tasks_of(photo: Photo, crops: Sequence[Crop], network: Network, folder: Path) -> list[Task]:
+    """The tasks of painting crops of a photo: ``me.npz``, of further ones ``me-2.npz``, …"""
+    digest, stem = digest_of(photo.path), photo.path.stem
+    return [
+        Task(
+            photo=photo.path,
+            digest=digest,
+            size=photo.size,
+            crop=crop,
+            pixels=cut(photo, crop, network.img_resolution),
+            target=folder / f"{stem}{f'-{number}' if number > 1 else ''}.npz",
+        )
+        for number, crop in enumerate(crops, start=1)
+    ]
 
 
 def psnr(one: Tensor, other: Tensor) -> float:
