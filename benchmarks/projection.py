@@ -11,7 +11,7 @@ them: ``pip install -r tools/demo_networks/requirements.txt``.
 - Features in the loss are the discriminator's. The distance that judges is another network's:
   EfficientNet-Lite0's, ‖f(a) − f(b)‖² of its last features' means.
 - **identity** is how much of a picture's outlines is left in the blend of its w with another
-  network from 32 px up: the cosine of gradients of luma at 32 px, each set's mean taken off, so that
+  network from 32 px up: the cosine of luma gradients at 32 px, each set’s mean taken off, so that
   what all have in common does not count. Of a projected drawing the drawing itself is compared with
   the blend, of random latents (psi 0.7) the base's own picture. In brackets, **recognised**: the
   share of blends whose nearest picture of all, by that cosine, is their own.
