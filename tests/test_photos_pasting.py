@@ -288,7 +288,7 @@ def write_me_again(folder):
 @pytest.mark.parametrize(
     ("spoil", "told"),
     [
-        (no_photo, "no photo me.png: put it into"),
+        (no_photo, "its photo me.png is missing: put it into"),
         (another_photo, "is not the photo that was projected"),
         (no_file, "me.npz: no such file"),
         (no_projection, "is no projected photo"),

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from animix.engine.pixels import lay, scales
+from animix.engine.pixels import Reals, lay, scales
 from animix.photos.crop import Crop
 from animix.timeline.framing import Framing
 
@@ -138,9 +138,7 @@ def _share(
     return torch.from_numpy(share.astype(np.float32)).to(device)
 
 
-def _places(
-    matrix: NDArray[np.float64], columns: NDArray[np.float64], rows: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _places(matrix: Reals, columns: Reals, rows: Reals) -> tuple[Reals, Reals]:
     """Where pixels of a canvas lie in what a matrix lays on it: x and y, each [H, W]."""
     inverse = np.linalg.inv(matrix)
     x, y = (a * columns + (b * rows + c)[:, None] for a, b, c in inverse[:2])
