@@ -46,4 +46,4 @@ def _open_photo(projected: Projected, folders: list[Path]) -> Photo:
         raise PhotoError(
             f"{found[0]}: is not the photo that was projected: it was changed since, or is another"
         )
-    raise PhotoError(f"no photo {projected.photo}: put it into {folders[0].resolve()}")
+    raise PhotoError(f"its photo {projected.photo} is missing: put it into {folders[0].resolve()}")

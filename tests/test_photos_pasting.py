@@ -288,7 +288,7 @@ def write_me_again(folder):
 @pytest.mark.parametrize(
     ("spoil", "told"),
     [
-        (no_photo, "no photo me.png: put it into"),
+        (no_photo, "its photo me.png is missing: put it into"),
         (another_photo, "is not the photo that was projected"),
         (no_file, "me.npz: no such file"),
         (no_projection, "is no projected photo"),
@@ -313,10 +313,10 @@ def test_the_commands_take_it(folder, run):
         assert np.array_equal(np.array(still)[:20, :91], smooth(60, 91)[:20])
     code, _, error = run("render", folder / "reel.yaml", "-o", folder / "film.mp4")
     assert code == 0, error
-    code, out, error = run("recipe", folder / "film.mp4")
+    code, _, error = run("new", "--from", folder / "film.mp4", "-o", folder / "again.yaml")
     assert code == 0, error
-    assert "into: me.npz" in out
-    assert "size: 92x60" in out
+    again = load_timeline(folder / "again.yaml")
+    assert (again.frame.into.file, again.size) == ("me.npz", (92, 60))
     code, _, error = run("sheet", folder / "reel.yaml", "-o", folder / "sheet.png")
     assert code == 0, error
     code, _, error = run("check", folder / "reel.yaml")

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import numpy as np
@@ -12,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from animix.engine.pixels import lay, scales
+from animix.engine.pixels import Reals, lay, scales
 from animix.photos.crop import Crop
 from animix.timeline.framing import Framing
 
@@ -32,12 +31,30 @@ class Scene:
     photo: NDArray[np.uint8]
     """[H, W, 3] in sRGB."""
     crop: Crop
+    _kept: dict[tuple[torch.device, tuple[int, int]], tuple[Framing, Tensor, Tensor]] = field(
+        default_factory=dict, init=False, repr=False
+    )
+    """For each device and canvas what was laid there last: most clips lay the photo once."""
 
     @property
     def canvas_size(self) -> tuple[int, int]:
         """Width and height of the canvas that shows the photo as it is: its own, made even."""
         height, width = self.photo.shape[:2]
         return width + width % 2, height + height % 2
+
+    def laid(
+        self, canvas_size: tuple[int, int], framing: Framing, device: torch.device
+    ) -> tuple[Tensor, Tensor]:
+        """The photo on a canvas [3, H, W]; of pixels in the crop's box how much is the picture's.
+
+        Nobody may write into them.
+        """
+        kept = self._kept.get((device, canvas_size))
+        if kept is None or kept[0] != framing:
+            photo = _photo_laid(self, canvas_size, framing, device)
+            kept = framing, photo, _share(self, canvas_size, framing, device)
+            self._kept[device, canvas_size] = kept
+        return kept[1:]
 
 
 @torch.no_grad()
@@ -49,7 +66,8 @@ def paste(picture: Tensor, scene: Scene, canvas_size: tuple[int, int], framing: 
     else the photo stays bit for bit as it is laid.
     """
     size = picture.shape[-1], picture.shape[-2]
-    canvas = _photo_laid(scene, canvas_size, framing, picture.device).clone()
+    photo, share = scene.laid(canvas_size, framing, picture.device)
+    canvas = photo.clone()
     place = crop_on_canvas(scene, canvas_size, framing)
     box = _box(place, canvas_size)
     left, top, right, bottom = box
@@ -67,7 +85,6 @@ def paste(picture: Tensor, scene: Scene, canvas_size: tuple[int, int], framing: 
         rotate=math.degrees(math.atan2(place.matrix[1, 0], place.matrix[0, 0])),
     )
     laid = lay(picture, (width, height), inside)
-    share = _share(scene, canvas_size, framing, picture.device)
     part = canvas[:, top:bottom, left:right]
     part.copy_(torch.lerp(part, laid, share))
     return canvas
@@ -99,11 +116,10 @@ def _photo_on_canvas(
     return laid
 
 
-@lru_cache(maxsize=4)
 def _photo_laid(
     scene: Scene, canvas_size: tuple[int, int], framing: Framing, device: torch.device
 ) -> Tensor:
-    """The photo on its canvas: [3, H, W]. Most clips lay it once."""
+    """The photo on its canvas: [3, H, W]."""
     height, width = scene.photo.shape[:2]
     # A side that is odd gets its last pixels twice: scaled instead, none would stay as it is.
     even = np.pad(scene.photo, [(0, height % 2), (0, width % 2), (0, 0)], mode="edge")
@@ -111,7 +127,6 @@ def _photo_laid(
     return lay(levels / 127.5 - 1, canvas_size, framing)
 
 
-@lru_cache(maxsize=4)
 def _share(
     scene: Scene, canvas_size: tuple[int, int], framing: Framing, device: torch.device
 ) -> Tensor:
@@ -138,9 +153,7 @@ def _share(
     return torch.from_numpy(share.astype(np.float32)).to(device)
 
 
-def _places(
-    matrix: NDArray[np.float64], columns: NDArray[np.float64], rows: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _places(matrix: Reals, columns: Reals, rows: Reals) -> tuple[Reals, Reals]:
     """Where pixels of a canvas lie in what a matrix lays on it: x and y, each [H, W]."""
     inverse = np.linalg.inv(matrix)
     x, y = (a * columns + (b * rows + c)[:, None] for a, b, c in inverse[:2])
