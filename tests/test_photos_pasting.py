@@ -113,6 +113,19 @@ def test_the_picture_moves_with_the_photo(name):
     assert (found - expected).abs().mean() < 0.003
 
 
+@pytest.mark.parametrize("framing", [Framing(), Framing("contain", zoom=1.3, rotate=8)])
+def test_a_large_photo_lies_as_a_small_one(framing):
+    """Averaged first, it lies no fraction of a pixel elsewhere."""
+    large = smooth(1000, 1304)
+    small = np.array(Image.fromarray(large).resize((326, 250), Image.Resampling.LANCZOS))
+    picture = tensor_of(smooth(50, 50, seed=1))
+    crop = turned(10, 400, (600, 500))
+    found = paste(picture, Scene(large, crop), (326, 250), framing)
+    crop = Crop(np.diag([1 / 4, 1 / 4, 1]) @ crop.matrix)
+    expected = paste(picture, Scene(small, crop), (326, 250), framing)
+    assert (found - expected).abs().max() < 0.03
+
+
 def test_odd_photos_get_their_last_pixels_twice():
     photo = np.random.default_rng(0).integers(0, 256, (31, 41, 3), np.uint8)
     scene = Scene(photo, square(4, 4, 16))

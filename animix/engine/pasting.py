@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
 from animix.engine.pixels import Reals, lay, scales
@@ -17,6 +18,8 @@ from animix.timeline.framing import Framing
 
 SOFT_EDGE = 0.1
 """Of a crop's side: how far from its edge the picture fades into the photo."""
+MOST_SHRINKING = 1 / 3
+"""Pixels of a canvas that one of the photo takes; for fewer the photo is made smaller before."""
 SAME_EDGE = 0.5
 """Pixels by which a crop may miss the photo's edge and still end there."""
 
@@ -123,7 +126,13 @@ def _photo_laid(
     height, width = scene.photo.shape[:2]
     # A side that is odd gets its last pixels twice: scaled instead, none would stay as it is.
     even = np.pad(scene.photo, [(0, height % 2), (0, width % 2), (0, 0)], mode="edge")
-    levels = torch.from_numpy(even).to(device).movedim(2, 0).float()
+    # Of a photo far larger than its canvas pixels are averaged first, in all frames alike: without
+    # it, 24 million took three times as long to lay on 1920x1080.
+    scale, _ = scales(scene.canvas_size, canvas_size, replace(framing, zoom=1.0))
+    while scale <= MOST_SHRINKING and not any(side % 2 for side in even.shape[:2]):
+        even = np.asarray(Image.fromarray(even).reduce(2))
+        scale *= 2
+    levels = torch.from_numpy(even.copy()).to(device).movedim(2, 0).float()
     return lay(levels / 127.5 - 1, canvas_size, framing)
 
 
