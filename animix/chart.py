@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from torch import Tensor
 
@@ -23,8 +25,9 @@ BAR = 0.9
 """Width of a column in letters of the font."""
 SMALLEST_BAR = 7
 BARS_HEIGHT = 4.5
-MOST_OF_CELL = 0.9
-"""Of a cell's width and half of its height that the chart may take."""
+MOST_OF_WIDTH = 0.9
+MOST_OF_HEIGHT = 0.6
+"""Of a cell, that the chart may take."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +49,7 @@ class Chart:
     @property
     def fits(self) -> bool:
         """Whether there is room for it."""
-        room = MOST_OF_CELL * self.cell.width, MOST_OF_CELL * self.cell.height / 2
+        room = MOST_OF_WIDTH * self.cell.width, MOST_OF_HEIGHT * self.cell.height
         return self.place.width <= room[0] and self.place.height <= room[1]
 
     @property
@@ -84,31 +87,28 @@ class Chart:
     def draw(self, canvases: Tensor, frames: range) -> None:
         """Draw the columns on canvases [N, 3, H, W], where its plate lies already."""
         place, device = self.bars, canvases.device
-        shares = upload(self.shares(frames).astype(np.float32), device)
-        below = torch.nn.functional.pad(shares.cumsum(dim=2), (1, 0)) * place.height
-        ends = below[:, None]  # [N, 1, R, K + 1]
-        ends[..., -1] = place.height  # rounding leaves no gap at the top
-        rows = torch.arange(place.height - 1, -1, -1, device=device)[:, None, None]
-        # A pixel shows of each network as much as it covers of it.
-        covered = torch.minimum(ends[..., 1:], rows + 1) - torch.maximum(ends[..., :-1], rows)
-        columns = (covered.clamp(min=0) @ self._tints.to(device)).permute(0, 3, 1, 2)
-        drawn, places = (each.to(device) for each in self._columns_of_pixels)
+        shares = self.shares(frames)
+        used = np.flatnonzero(shares.any(axis=(0, 1)))
+        ends = np.zeros((*shares.shape[:2], len(used) + 1))
+        ends[..., 1:] = shares[..., used].cumsum(axis=2) * place.height
+        tints = [self._tints[number] for number in used]
+        columns = _stacked(upload(ends.astype(np.float32), device), place.height, tints)
+        drawn, places = (upload(each, device) for each in self._columns_of_pixels)
         part = canvases[..., place.top : place.top + place.height, :]
         part = part[..., place.left : place.left + place.width]
         part.copy_(torch.where(drawn, columns[..., places], part))
 
     @cached_property
-    def _tints(self) -> Tensor:
-        """The colours of the columns of the mix: [K, 3] in [-1, 1]."""
+    def _tints(self) -> list[tuple[float, ...]]:
+        """The colours of the columns of the mix, in [-1, 1]."""
         colours = colours_of(self.schedule.columns)
         tints = [tint_of(column, colours[column.network]) for column in self.schedule.columns]
-        return torch.tensor(tints, dtype=torch.float32) / 127.5 - 1
+        return [tuple(part / 127.5 - 1 for part in tint) for tint in tints]
 
     @cached_property
-    def _columns_of_pixels(self) -> tuple[Tensor, Tensor]:
+    def _columns_of_pixels(self) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
         """Along the columns which pixels are drawn, and the column that each belongs to: [W]."""
-        _, _, width, _ = self._bars
-        pixels = torch.arange(width)
+        pixels = np.arange(self.bars.width)
         return pixels % self._step < self._bar, pixels // self._step
 
     @property
@@ -142,7 +142,7 @@ class Chart:
         small = max(9, round(0.78 * size))
         left, top, bars_width, bars_height = self._bars
         indent = indent_of(size)
-        room = round(MOST_OF_CELL * self.cell.width) - 2 * left - indent
+        room = round(MOST_OF_WIDTH * self.cell.width) - 2 * left - indent
         names = [fitting(name, size, room) for name in self._names]
         width = max([bars_width, *(indent + width_of(name, size) for name in names)]) + 2 * left
         image = plate(width, top + bars_height + round(1.75 * small), round(0.35 * size))
@@ -179,3 +179,18 @@ class Chart:
             if all(gap >= 0.35 * small for gap in gaps):
                 return [(place, text) for place, text, _ in found]
         return []
+
+
+def _stacked(ends: Tensor, height: int, colours: Sequence[Sequence[float]]) -> Tensor:
+    """Stacked bars one pixel wide: [N, 3, height, R] of ends [N, R, K + 1] from 0 to the height.
+
+    A pixel shows as much of each colour as it covers. Worked out step by step: products of matrices
+    round otherwise for other numbers of frames.
+    """
+    rows = torch.arange(height - 1, -1, -1, device=ends.device)[:, None]  # [height, 1]
+    planes = [torch.zeros(1, device=ends.device)] * 3
+    for number, colour in enumerate(colours):
+        low, high = ends[:, None, :, number], ends[:, None, :, number + 1]
+        covered = (torch.minimum(high, rows + 1) - torch.maximum(low, rows)).clamp(min=0)
+        planes = [plane + covered * part for plane, part in zip(planes, colour, strict=True)]
+    return torch.stack(planes, dim=1)

@@ -24,7 +24,7 @@ STATES_KEPT = 64
 
 
 Plate: TypeAlias = "tuple[Tensor, Tensor]"
-"""Its colours [3, h, w] in [-1, 1] and its opacity [1, h, w] in [0, 1]."""
+"""What it adds [3, h, w], in [-1, 1], and what it leaves of a canvas [1, h, w], in [0, 1]."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +64,7 @@ class Inset:
         @lru_cache(maxsize=STATES_KEPT * (len(self.captions) + 1))
         def made(piece: Chart | Caption, state: State, device: torch.device) -> Plate:
             colours, opacity = layers_of(piece.drawn(state))
-            return upload(colours, device), upload(opacity, device)
+            return upload(colours * opacity, device), upload(1 - opacity, device)
 
         return made
 
@@ -101,7 +101,8 @@ def _runs(states: Sequence[object]) -> list[tuple[int, int]]:
 
 def _lay(canvases: Tensor, place: Place, plate: Plate) -> None:
     """Lay a plate on canvases [N, 3, H, W]."""
-    colours, opacity = plate
+    added, kept = plate
     part = canvases[..., place.top : place.top + place.height, :]
     part = part[..., place.left : place.left + place.width]
-    part.copy_(torch.lerp(part, colours, opacity))
+    # In two steps, each exact: torch.lerp rounds by where in memory a pixel lies.
+    part.copy_(part * kept + added)

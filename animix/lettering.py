@@ -12,10 +12,10 @@ from PIL import Image, ImageDraw, ImageFont
 Font: TypeAlias = "ImageFont.ImageFont | ImageFont.FreeTypeFont"
 Colour: TypeAlias = "tuple[int, int, int]"
 """RGB, 0..255."""
-PLATE: tuple[int, int, int, int] = (14, 14, 16, 158)
-"""Dark and not quite opaque: white letters keep a contrast of 5 to 1 on a white picture."""
+PLATE: tuple[int, int, int, int] = (14, 14, 16, 176)
+"""Dark and not quite opaque: on a white picture letters keep a contrast of 6 to 1, dim ones 4."""
 BRIGHT: Colour = (244, 244, 242)
-DIM: Colour = (186, 186, 190)
+DIM: Colour = (206, 206, 208)
 FINENESS = 8
 """Parts of a pixel in which a plate's corners are drawn."""
 

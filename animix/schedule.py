@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
-from typing import Literal, TextIO
+from typing import Literal
 
 import numpy as np
 
@@ -409,54 +408,3 @@ def noise_state(noise: Noise, time_seconds: Fraction) -> NoiseState:
         seed = np.random.SeedSequence(words).generate_state(1, np.uint32)
         return NoiseState("random", seed=int(seed[0]))
     return NoiseState(noise.kind)
-
-
-def write_csv(schedule: Schedule, stream: TextIO) -> None:
-    """Write a schedule as CSV, one row a frame: all that decides its pixels."""
-    layers = [layer.name for layer in schedule.facts.layers]
-    several = len(schedule.paths) > 1
-    writer = csv.writer(stream)
-    writer.writerow(
-        ["frame", "time_seconds"]
-        + [
-            f"{name} {path.indices[0]}..{path.indices[-1]}" if several else name
-            for path in schedule.paths
-            for name in ("latents", "space")
-        ]
-        + [f"psi {index}" for index in range(schedule.facts.num_ws)]
-        + [
-            f"{edit.direction.name} {index}"
-            for edit in schedule.edits
-            for index in range(schedule.facts.num_ws)
-        ]
-        + ["labels", "noise", "noise_seed", "noise_turn"]
-        + ["fit", "zoom", "pan_x", "pan_y", "rotate", "background"]
-        + [f"{layer} {column}" for layer in layers for column in schedule.columns]
-    )
-    for index in range(schedule.num_frames):
-        row = schedule.row(index)
-        lies = row.framing
-        writer.writerow(
-            [
-                row.index,
-                float(row.time_seconds),
-                *(told for point in row.points for told in (_weighted(point.latents), point.space)),
-                *row.psi.tolist(),
-                *(amount for _, amounts in row.edits for amount in amounts.tolist()),
-                _weighted(row.labels),
-                row.noise.kind,
-                row.noise.seed,
-                row.noise.turn,
-                lies.fit,
-                lies.zoom,
-                lies.pan_x,
-                lies.pan_y,
-                lies.rotate,
-                f"#{bytes(lies.background).hex()}",
-                *row.mix.ravel().tolist(),
-            ]
-        )
-
-
-def _weighted(parts: Sequence[tuple[int | str, float]]) -> str:
-    return " + ".join(f"{weight:.17g}*{source}" for source, weight in parts)
