@@ -199,7 +199,12 @@ class Footage:
         They may be pictures themselves, which last until the next cell's.
         """
         started = [Canvases(view, frames, wanted.start) for view, frames in shown]
-        for number, panel in enumerate(self.schedule.grid.panels):
+        panels = self.schedule.grid.panels
+        if len(panels) > 1:
+            mixes = np.stack([row.mix for panel in panels for row in self.rows(cell, panel)])
+            used = np.flatnonzero(mixes.any(axis=(0, 1)))
+            engine.shelf.kept = frozenset(used.tolist())
+        for number, panel in enumerate(panels):
             pictures = self._pictures(engine, cell, wanted, panel)
             for canvases in started:
                 canvases.lay(pictures, number)

@@ -13,6 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 import animix
+from animix.checkpoints.load import load_network
 from animix.chunks import chunk_keys, files_of
 from animix.errors import TimelineError
 from animix.film import Film, open_film, open_films
@@ -148,6 +149,18 @@ def test_each_picture_is_painted_once_for_all_outputs(folder, monkeypatch):
     assert sorted(painted) == [(panel, place) for panel in range(4) for place in range(20)]
     alone = [b"".join(frame.tobytes() for frame in film.frames(range(20))) for film in films]
     assert alone == [b"".join(frames.tobytes() for frames in shown[n::2]) for n in (0, 1)]
+
+
+def test_networks_are_read_once_for_all_views(folder, monkeypatch):
+    film = plainly(opened(folder, "show: [faces, blend, art, spare]\ngrid: 4x2\n"))
+    read: list[int] = []
+    kind = type(film.engine.shelf)
+    monkeypatch.setattr(
+        kind, "_read", lambda self, n: read.append(n) or load_network(self.files[n])
+    )
+    assert len(list(film.frames(range(20)))) == 20
+    # The run goes to its second snapshot and back: the first one leaves and is read again.
+    assert sorted(read) == [0, 1, 1, 2, 3]
 
 
 # -- On the canvas ---------------------------------------------------------------------------------
