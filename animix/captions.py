@@ -96,24 +96,37 @@ class Caption:
     def place(self) -> Place:
         """Where its plate lies."""
         margin = margin_of(self.letters)
-        width, height = self._plate.size
+        width, height = self.image.size
         return Place(self.cell.left + margin, self.cell.top + margin, width, height)
 
-    def drawn(self, state: State) -> Image.Image:
-        """The plate in one state, RGBA."""
+    @cached_property
+    def image(self) -> Image.Image:
+        """The plate with all that is the same in all frames, RGBA."""
         size = self.letters
-        image = self._plate.copy()
+        width = max(self._lefts(line)[-1] for line in self.lines) + _pad(size)
+        height = len(self.lines) * leading_of(size) + 2 * _pad(size) - round(0.3 * size)
+        image = plate(width, height, round(0.35 * size))
         pen, font = ImageDraw.Draw(image), font_of(size)
-        for number, (line, texts) in enumerate(zip(self.lines, state, strict=True)):
+        for number, line in enumerate(self.lines):
             left, top = _pad(size), _pad(size) + number * leading_of(size)
             if line.colour is not None:
                 draw_mark(pen, (left, top), size, line.colour)
             pen.text((left + indent_of(size), top), line.name, (*BRIGHT, 255), font, anchor="la")
-            for dial, text, place in zip(line.dials, texts, self._lefts(line), strict=False):
+            for dial, place in zip(line.dials, self._lefts(line), strict=False):
                 pen.text((place, top), dial.word, (*DIM, 255), font, anchor="la")
-                behind = place + width_of(f"{dial.word} ", size)
-                pen.text((behind, top), text, (*BRIGHT, 255), font, anchor="la")
         return image
+
+    @cached_property
+    def windows(self) -> list[tuple[Dial, Place]]:
+        """The dials, and where on the canvas their values stand."""
+        size, found = self.letters, []
+        for number, line in enumerate(self.lines):
+            top = self.place.top + _pad(size) + number * leading_of(size)
+            for dial, left in zip(line.dials, self._lefts(line), strict=False):
+                left += self.place.left + width_of(f"{dial.word} ", size)
+                width = width_of(dial.widest, size)
+                found.append((dial, Place(left, top, width, leading_of(size))))
+        return found
 
     def _lefts(self, line: Line) -> list[int]:
         """Where the first, second, … dial of a line begins, and where the last one ends.
@@ -131,13 +144,6 @@ class Caption:
             lefts[-1] += round(0.8 * size) if line.name or number else 0
             lefts.append(lefts[-1] + max(widths))
         return lefts
-
-    @cached_property
-    def _plate(self) -> Image.Image:
-        size = self.letters
-        width = max(self._lefts(line)[-1] for line in self.lines) + _pad(size)
-        height = len(self.lines) * leading_of(size) + 2 * _pad(size) - round(0.3 * size)
-        return plate(width, height, round(0.35 * size))
 
 
 def draw_mark(pen: ImageDraw.ImageDraw, place: tuple[int, int], size: int, colour: Colour) -> None:

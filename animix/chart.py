@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from animix.captions import State, draw_mark, indent_of, leading_of, margin_of
+from animix.captions import draw_mark, indent_of, leading_of, margin_of
 from animix.engine.transfer import upload
 from animix.lettering import BRIGHT, DIM, fitting, font_of, plate, width_of
 from animix.palette import colours_of, tint_of
@@ -56,7 +56,7 @@ class Chart:
     def place(self) -> Place:
         """Where its plate lies."""
         margin = margin_of(self.letters)
-        width, height = self._plate.size
+        width, height = self.image.size
         left = self.cell.left + self.cell.width - margin - width
         return Place(left, self.cell.top + self.cell.height - margin - height, width, height)
 
@@ -94,8 +94,7 @@ class Chart:
         tints = [self._tints[number] for number in used]
         columns = _stacked(upload(ends.astype(np.float32), device), place.height, tints)
         drawn, places = (upload(each, device) for each in self._columns_of_pixels)
-        part = canvases[..., place.top : place.top + place.height, :]
-        part = part[..., place.left : place.left + place.width]
+        part = canvases[place.pixels]
         part.copy_(torch.where(drawn, columns[..., places], part))
 
     @cached_property
@@ -132,12 +131,9 @@ class Chart:
         width = self._step * len(self.resolutions) - (self._step - self._bar)
         return pad, top, width, round(BARS_HEIGHT * size)
 
-    def drawn(self, state: State = ()) -> Image.Image:
-        """The plate with names and resolutions, RGBA; it has but one state."""
-        return self._plate
-
     @cached_property
-    def _plate(self) -> Image.Image:
+    def image(self) -> Image.Image:
+        """The plate with names and resolutions, RGBA."""
         size = self.letters
         small = max(9, round(0.78 * size))
         left, top, bars_width, bars_height = self._bars

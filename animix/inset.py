@@ -4,27 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
-from typing import TypeAlias
+from functools import cache, cached_property
 
+import numpy as np
 import PIL
 import torch
 from torch import Tensor
 
-from animix.captions import Caption, State, letters_in, make_captions
+from animix.captions import Caption, letters_in, make_captions
 from animix.chart import Chart
 from animix.engine.transfer import upload
-from animix.lettering import layers_of
+from animix.lettering import BRIGHT, layers_of, shape_of
 from animix.schedule import Schedule
 from animix.timeline.grid import Inset as Kind
-from animix.timeline.grid import Place
-
-STATES_KEPT = 64
-"""Plates that are kept on their device, for the frames that look alike."""
-
-
-Plate: TypeAlias = "tuple[Tensor, Tensor]"
-"""What it adds [3, h, w], in [-1, 1], and what it leaves of a canvas [1, h, w], in [0, 1]."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,25 +40,36 @@ class Inset:
 
     def draw(self, canvases: Tensor, frames: range) -> None:
         """Draw on the canvases [N, 3, H, W] of frames, in [-1, 1]."""
+        device = canvases.device
         for caption in self.captions:
-            states = [caption.state(index) for index in frames]
-            for first, stop in _runs(states):
-                plate = self._plates(caption, states[first], canvases.device)
-                _lay(canvases[first:stop], caption.place, plate)
+            _lay(canvases[caption.place.pixels], *self._layers(caption, device))
+            for dial, window in caption.windows:
+                texts = [dial.text(index) for index in frames]
+                texts = texts[:1] if len(set(texts)) == 1 else texts
+                size = caption.letters, window.width, window.height
+                shapes = np.stack([shape_of(text, *size) for text in texts])[:, None]
+                opacity = upload(shapes, device)  # [N or 1, 1, h, w]
+                _lay(canvases[window.pixels], opacity * self._bright(device), 1 - opacity)
         if self.chart is not None:
-            _lay(canvases, self.chart.place, self._plates(self.chart, (), canvases.device))
+            _lay(canvases[self.chart.place.pixels], *self._layers(self.chart, device))
             self.chart.draw(canvases, frames)
 
     @cached_property
-    def _plates(self) -> Callable[[Chart | Caption, State, torch.device], Plate]:
-        """The plate of a chart or a caption in a state, on a device."""
+    def _layers(self) -> Callable[[Chart | Caption, torch.device], tuple[Tensor, Tensor]]:
+        """What a plate adds to a canvas [3, h, w], and how much of it it keeps [1, h, w]."""
 
-        @lru_cache(maxsize=STATES_KEPT * (len(self.captions) + 1))
-        def made(piece: Chart | Caption, state: State, device: torch.device) -> Plate:
-            colours, opacity = layers_of(piece.drawn(state))
+        @cache
+        def made(piece: Chart | Caption, device: torch.device) -> tuple[Tensor, Tensor]:
+            colours, opacity = layers_of(piece.image)
             return upload(colours * opacity, device), upload(1 - opacity, device)
 
         return made
+
+    @cached_property
+    def _bright(self) -> Callable[[torch.device], Tensor]:
+        """The colour of values: [3, 1, 1]."""
+        colour = np.array(BRIGHT, np.float32)[:, None, None] / 127.5 - 1
+        return cache(lambda device: upload(colour, device))
 
 
 def inset_of(
@@ -93,16 +96,7 @@ def inset_of(
     return Inset(chart, captions, tuple(f"{note}, and is left out" for note in notes))
 
 
-def _runs(states: Sequence[object]) -> list[tuple[int, int]]:
-    """Where states stay the same: from, and up to where."""
-    starts = [n for n, state in enumerate(states) if n == 0 or state != states[n - 1]]
-    return list(zip(starts, [*starts[1:], len(states)], strict=True))
-
-
-def _lay(canvases: Tensor, place: Place, plate: Plate) -> None:
-    """Lay a plate on canvases [N, 3, H, W]."""
-    added, kept = plate
-    part = canvases[..., place.top : place.top + place.height, :]
-    part = part[..., place.left : place.left + place.width]
+def _lay(part: Tensor, added: Tensor, kept: Tensor) -> None:
+    """Lay letters or a plate on a part of canvases [N, 3, h, w]."""
     # In two steps, each exact: torch.lerp rounds by where in memory a pixel lies.
     part.copy_(part * kept + added)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from typing import TypeAlias
 
 import numpy as np
@@ -16,6 +16,8 @@ PLATE: tuple[int, int, int, int] = (14, 14, 16, 176)
 """Dark and not quite opaque: on a white picture letters keep a contrast of 6 to 1, dim ones 4."""
 BRIGHT: Colour = (244, 244, 242)
 DIM: Colour = (206, 206, 208)
+TEXTS_KEPT = 4096
+"""Values such as 0.55 come again and again."""
 FINENESS = 8
 """Parts of a pixel in which a plate's corners are drawn."""
 
@@ -64,3 +66,12 @@ def layers_of(image: Image.Image) -> tuple[NDArray[np.float32], NDArray[np.float
     """An RGBA image as its colours [3, h, w] in [-1, 1] and its opacity [1, h, w] in [0, 1]."""
     pixels = np.asarray(image, np.float32).transpose(2, 0, 1)
     return pixels[:3] / 127.5 - 1, pixels[3:] / 255
+
+
+@lru_cache(maxsize=TEXTS_KEPT)
+def shape_of(text: str, size: int, width: int, height: int) -> NDArray[np.float32]:
+    """The letters of a text as opacity [h, w] in [0, 1], which nobody may change."""
+    image = Image.new("L", (width, height))
+    ImageDraw.Draw(image).text((0, 0), text, 255, font_of(size), anchor="la")
+    shape: NDArray[np.float32] = np.asarray(image, np.float32) / np.float32(255)
+    return shape

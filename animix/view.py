@@ -78,7 +78,7 @@ class Canvases:
                 self._canvases, self._numbers, self._framings, strict=True
             ):
                 laid = lay(pictures[place], (cell.width, cell.height), framing)
-                _part(canvas, cell).copy_(laid)
+                canvas[cell.pixels].copy_(laid)
 
     def _alone(self, pictures: Tensor) -> Tensor:
         """The canvases of pictures that fill them."""
@@ -120,9 +120,9 @@ class Canvases:
             Place(right, whole.top, width - right, whole.height),
         )
         for canvas, framing in zip(canvases, self._framings, strict=True):
-            behind = _behind(_part(canvas, whole), (width, height), framing)
+            behind = _behind(canvas[whole.pixels], (width, height), framing)
             for strip in strips:
-                _part(canvas, strip).copy_(_part(behind, strip))
+                canvas[strip.pixels].copy_(behind[strip.pixels])
 
 
 def _behind(picture: Tensor, canvas_size: tuple[int, int], framing: Framing) -> Tensor:
@@ -132,9 +132,3 @@ def _behind(picture: Tensor, canvas_size: tuple[int, int], framing: Framing) -> 
     width, height = canvas_size
     colour = picture.new_tensor(framing.background) / 127.5 - 1
     return colour[:, None, None].expand(3, height, width)
-
-
-def _part(canvas: Tensor, place: Place) -> Tensor:
-    """A rectangle of a canvas [..., H, W], not a copy of it."""
-    rows = slice(place.top, place.top + place.height)
-    return canvas[..., rows, place.left : place.left + place.width]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from types import EllipsisType
 from typing import Literal
 
 from animix.errors import Mark
@@ -37,6 +38,12 @@ class Place:
     top: int
     width: int
     height: int
+
+    @property
+    def pixels(self) -> tuple[EllipsisType, slice, slice]:
+        """The index of its pixels in a canvas [..., H, W]."""
+        rows = slice(self.top, self.top + self.height)
+        return ..., rows, slice(self.left, self.left + self.width)
 
 
 @dataclass(frozen=True)
