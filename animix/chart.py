@@ -120,7 +120,10 @@ class Chart:
 
     @property
     def _names(self) -> list[str]:
-        return list(colours_of(self.schedule.columns)) if self.is_named else []
+        """Those of the stack, from the bottom up."""
+        columns = self.schedule.columns
+        names = [columns[layer.columns[0]].network for layer in self.schedule.layers]
+        return list(dict.fromkeys(names)) if self.is_named else []
 
     @cached_property
     def _bars(self) -> tuple[int, int, int, int]:
@@ -139,24 +142,19 @@ class Chart:
         left, top, bars_width, bars_height = self._bars
         indent = indent_of(size)
         room = round(MOST_OF_WIDTH * self.cell.width) - 2 * left - indent
-        names = [fitting(name, size, room) for name in self._names]
-        width = max([bars_width, *(indent + width_of(name, size) for name in names)]) + 2 * left
+        names = {name: fitting(name, size, room) for name in self._names}
+        widths = [indent + width_of(name, size) for name in names.values()]
+        width = max([bars_width, *widths]) + 2 * left
         image = plate(width, top + bars_height + round(1.75 * small), round(0.35 * size))
         pen = ImageDraw.Draw(image)
-        for number, (name, colour) in enumerate(
-            zip(names, colours_of(self.schedule.columns).values(), strict=False)
-        ):
+        colours = colours_of(self.schedule.columns)
+        for number, (name, shown) in enumerate(names.items()):
             line = left + leading_of(size) * number
-            draw_mark(pen, (left, line), size, colour)
-            pen.text((left + indent, line), name, (*BRIGHT, 255), font_of(size), anchor="la")
+            draw_mark(pen, (left, line), size, colours[name])
+            pen.text((left + indent, line), shown, (*BRIGHT, 255), font_of(size), anchor="la")
+        below = top + bars_height + round(0.3 * small)
         for place, text in self._ticks(small):
-            pen.text(
-                (place, top + bars_height + round(0.3 * small)),
-                text,
-                (*DIM, 255),
-                font_of(small),
-                anchor="la",
-            )
+            pen.text((place, below), text, (*DIM, 255), font_of(small), anchor="la")
         return image
 
     def _ticks(self, small: int) -> list[tuple[int, str]]:
@@ -183,7 +181,7 @@ def _stacked(ends: Tensor, height: int, colours: Sequence[Sequence[float]]) -> T
     A pixel shows as much of each colour as it covers. Worked out step by step: products of matrices
     round otherwise for other numbers of frames.
     """
-    rows = torch.arange(height - 1, -1, -1, device=ends.device)[:, None]  # [height, 1]
+    rows = torch.arange(height, dtype=ends.dtype, device=ends.device).flip(0)[:, None]
     planes = [torch.zeros(1, device=ends.device)] * 3
     for number, colour in enumerate(colours):
         low, high = ends[:, None, :, number], ends[:, None, :, number + 1]
