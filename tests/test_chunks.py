@@ -202,7 +202,7 @@ def test_a_dead_ffmpeg_loses_no_finished_chunk(folder, painted, monkeypatch, pro
         started = time.monotonic()
         with pytest.raises(EncodeError, match=words):
             list(encode(film, target))
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 15
     assert len(chunks_of(target)) == 3
     assert render(film, target) == (whole, 48)
 
@@ -269,8 +269,8 @@ def test_an_interrupted_film_of_any_format_goes_on(folder, painted, name):
 
 
 QUALITY = {
-    "crf": ("output: {codec: h265, crf: 18}", "output: {codec: h265, crf: 30}"),
-    "codec": ("output: {codec: h265}", "output: {codec: av1}"),
+    "crf": ("output: {codec: av1, crf: 18}", "output: {codec: av1, crf: 30}"),
+    "codec": ("output: {codec: vp9}", "output: {codec: av1}"),
 }
 
 

@@ -46,7 +46,7 @@ from animix.cli.schema_command import schema
 from animix.cli.sheet_command import sheet
 from animix.errors import AnimixError, OptionError, unusable
 from animix.tables import count
-from animix.timeline.timeline import LARGEST_SEED
+from animix.timeline.numbers import LARGEST_SEED
 from animix.whole_file import whole_file
 
 # Whatever needs torch is imported inside the commands, so that `animix --help` answers at once.
