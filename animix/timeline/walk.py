@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from animix.timeline.keyframes import Clip, Keyframe, Time, Track
-from animix.timeline.timeline import LARGEST_SEED, LatentBand, Latents
+from animix.timeline.numbers import LARGEST_SEED
+from animix.timeline.timeline import LatentBand, Latents
 
 ROUND_SEEDS = 1000
 """What seeds grow by each time that paths have gone through all of a list."""
