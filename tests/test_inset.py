@@ -265,3 +265,18 @@ def test_without_an_overlay_nothing_is_drawn(folder):
     film = opened(folder, "")
     assert film.view.inset is None
     assert inset_of(film.schedule, (256, 256), ()) is None
+
+
+def test_a_picture_that_several_films_show_is_drawn_on_once_for_each(tmp_path):
+    tensors, metadata = tiny_tensors(img_resolution=128, channels=4)
+    write_tensors(tmp_path / "faces.safetensors", tensors, metadata)
+    text = "{networks: {faces: faces.safetensors}, duration: 4f, fps: 4, overlay: [mix, labels], "
+    outputs = ("{file: a.mp4}", "{file: b.mp4, fps: 2}")
+    both = opened(tmp_path, f"output: [{', '.join(outputs)}]}}", text).versions
+    assert both[0].canvas_size == (128, 128) and both[0].view.inset.chart is not None
+    wanted = [(film.view, [range(film.schedule.num_frames)]) for film in both]
+    cells = list(both[0].footage.cells(wanted))
+    for number, output in enumerate(outputs):
+        alone = opened(tmp_path, f"output: {output}}}", text)
+        expected = [frame.tobytes() for frame in alone.frames(range(alone.schedule.num_frames))]
+        assert [frame.tobytes() for cell in cells for frame in cell[number]] == expected
