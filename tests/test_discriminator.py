@@ -1,13 +1,18 @@
 """The discriminator: its parts as the formulas have them, and found in any checkpoint."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from safetensors.torch import save_file
 from torch.nn.functional import conv2d, pad
 
+from animix import demo
 from animix.checkpoints.discriminators import load_discriminator
+from animix.checkpoints.load import load_network
 from animix.checkpoints.rosinality import discriminator_names
 from animix.errors import NetworkError
+from animix.latents import ws_of_seed
 from animix.networks import discriminator
 from animix.networks.discriminator import Discriminator
 from tests.nvidia_files import write_nvidia_pickle
@@ -202,3 +207,12 @@ def test_a_damaged_one_is_told_with_its_file(tmp_path):
     path = beside(tmp_path / "net", tensors)
     with pytest.raises(NetworkError, match=r"net-discriminator\.safetensors: .*b4\.fc\.weight"):
         load_discriminator(path)
+
+
+def test_the_demo_networks_have_theirs_beside_their_base():
+    base = Path(demo.TIMELINE).parent / "base.safetensors"
+    found = load_discriminator(base)
+    network = load_network(base)
+    assert found.img_resolution == network.img_resolution
+    painted = network.synthesis(ws_of_seed(network, 3, 0.7))
+    assert found.scores(painted) > found.scores(painted.flip(2)) + 0.5  # upside down

@@ -149,8 +149,12 @@ def _project(
     check_writable(tasks[0].target.with_suffix(".part"))
     projecting = Projecting(network_file, opened, tasks, judging, recipe, tuning, batch)
     # A Ctrl-C in what shows the steps ends them as well: so the best is written before it is told.
-    with closing(projecting.steps()) as steps:
-        deque(report.follow(count(len(tasks), "photo"), steps, unit="steps/s"), maxlen=0)
+    try:
+        with closing(projecting.steps()) as steps:
+            deque(report.follow(count(len(tasks), "photo"), steps, unit="steps/s"), maxlen=0)
+    except KeyboardInterrupt:
+        report.note(f"the best so far is in {output}; the same command goes on from there")
+        raise
     for result in projecting.results:
         _tell(result, report)
     return code

@@ -28,8 +28,12 @@ PYRAMID_STEP = 0.709
 SCORES = {"pnet": 0.6, "rnet": 0.7, "onet": 0.8}
 """How sure a network must be to hand a box on."""
 OVERLAPS = {"pnet": 0.7, "rnet": 0.7, "onet": 0.7}
+"""What two boxes may share and be of two faces."""
+OVERLAP_OF_LEVEL = 0.5
 MOST_BOXES = 400
 """That the second network looks at, the surest ones; real faces make some dozens."""
+MOST_OF_LEVEL = 1600
+"""Boxes of one size that are compared with each other."""
 
 SIDE_OF_FACE = 2.5
 """Of the box in which points are placed well, in distances from eye to eye or to the mouth."""
@@ -119,17 +123,17 @@ def _proposed(stage: Stage, image: Image.Image, smallest: float) -> Boxes:
         width, height = (math.ceil(length * scale) for length in image.size)
         level = image.resize((width, height), Image.Resampling.BILINEAR)
         look = stage.look(_tensor([np.array(level)]))
-        rows, columns = (look.scores[0] > SCORES["pnet"]).nonzero(as_tuple=True)
-        if len(rows):
-            corners = torch.stack([columns, rows], dim=1).double().numpy() * STRIDE
-            scores = look.scores[0, rows, columns].double().numpy()[:, None]
-            boxes = np.concatenate([corners, corners + side, scores], axis=1)
-            boxes[:, [0, 2]] *= image.size[0] / width
-            boxes[:, [1, 3]] *= image.size[1] / height
-            boxes = boxes[np.argsort(-boxes[:, 4], kind="stable")[: 4 * MOST_BOXES]]
-            offsets = look.offsets[0, rows, columns].double().numpy()
-            order = np.argsort(-scores[:, 0], kind="stable")[: 4 * MOST_BOXES]
-            found.append(_apart(_moved(boxes, offsets[order]), 0.5))
+        scores = look.scores[0]
+        rows, columns = (scores > SCORES["pnet"]).nonzero(as_tuple=True)
+        surest = scores[rows, columns].argsort(descending=True, stable=True)[:MOST_OF_LEVEL]
+        rows, columns = rows[surest], columns[surest]
+        corners = torch.stack([columns, rows], dim=1).double().numpy() * STRIDE
+        known = scores[rows, columns, None].double().numpy()
+        boxes = np.concatenate([corners, corners + side, known], axis=1)
+        boxes[:, [0, 2]] *= image.size[0] / width
+        boxes[:, [1, 3]] *= image.size[1] / height
+        boxes = _moved(boxes, look.offsets[0, rows, columns].double().numpy())
+        found.append(_apart(boxes, OVERLAP_OF_LEVEL))
         scale *= PYRAMID_STEP
     return _apart(np.concatenate(found), OVERLAPS["pnet"])[:MOST_BOXES]
 

@@ -127,6 +127,7 @@ class Projecting:
         try:
             for tasks in self._batches(waiting, found):
                 search = self._search(tasks, [found[task.target] for task in tasks])
+                begun = search.step
                 try:
                     for step in search.steps():
                         done += len(tasks)
@@ -134,7 +135,8 @@ class Projecting:
                 finally:
                     # A Ctrl-C, too, leaves what was found: the same command goes on from there.
                     with uninterrupted():
-                        found |= self._write(tasks, search)
+                        if search.step > begun:
+                            found |= self._write(tasks, search)
             for task in tuned:
                 tuning = self._tuning(task, found[task.target])
                 try:
