@@ -40,7 +40,7 @@ def fitting(text: str, size: int, width: int) -> str:
     """A text cut in its middle where it is too wide: both ends of a file's name tell it apart.
 
     >>> fitting("network-snapshot-000120", 13, 100)
-    'network…00120'
+    'networ…000120'
     """
     if width_of(text, size) <= width:
         return text

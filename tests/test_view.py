@@ -163,6 +163,11 @@ def test_networks_are_read_once_for_all_views(folder, monkeypatch):
     assert sorted(read) == [0, 1, 1, 2, 3]
 
 
+def test_a_network_that_is_shown_is_looked_for_before_it_is_in_the_mix(folder):
+    assert opened(folder, "show: [blend, art]\n").painted.columns_in(range(1)) == [0, 1]
+    assert opened(folder).painted.columns_in(range(1)) == [0]
+
+
 # -- On the canvas ---------------------------------------------------------------------------------
 
 

@@ -98,7 +98,7 @@ class Grid:
         all of it.
 
         >>> Grid(2, 1, (Panel(), Panel(path=1))).places((100, 80), "contain")[1]
-        Place(left=50, top=16, width=50, height=50)
+        Place(left=50, top=14, width=50, height=50)
         """
         width, height = canvas_size
         if len(self.panels) == 1:
