@@ -17,7 +17,7 @@ def find_networks(timeline: Timeline) -> dict[str, list[Path]]:
     """The files of each network that takes part, snapshots in order."""
     runs: dict[str, list[Path]] = {}
     mistakes = []
-    for name in dict.fromkeys([*(layer.network for layer in timeline.blend), timeline.mapping]):
+    for name in dict.fromkeys([*timeline.cast, timeline.mapping]):
         run = timeline.networks[name]
         runs[name] = []
         for pattern in run.patterns:

@@ -37,13 +37,15 @@ def chunk_keys(
     common = _texts(*_of_painting(film), *(digests[file] for file in film.home_files), *encoding)
     if into := film.timeline.frame.into:
         common += _texts(latents[into.file])  # which holds the photo's digest
-    footage, places = film.footage, film.view.places
+    footage, places, inset = film.footage, film.view.places, film.view.inset
+    panels = film.schedule.grid.panels
 
     def key(frames: range) -> str:
         # Pictures are painted in whole cells, and their neighbours there may decide last bits.
         first, last = (footage.cell(int(places[index])) for index in (frames[0], frames[-1]))
         starts = range(first.start, last.stop, footage.engines[0].batch_size)
-        rows = [row for start in starts for row in footage.rows(footage.cell(start))]
+        cells = [footage.cell(start) for start in starts]
+        rows = [row for panel in panels for cell in cells for row in footage.rows(cell, panel)]
         found = hashlib.sha256(_texts(common, frames.start, frames.stop))
         mixes = np.stack([row.mix for row in rows])
         for column in np.flatnonzero((mixes != 0).any(axis=(0, 1))).tolist():
@@ -54,6 +56,8 @@ def chunk_keys(
         for index in frames:
             framing = film.schedule.frame.at(index)
             found.update(_texts(int(places[index]) - first.start, *vars(framing).values()))
+            if inset is not None:
+                found.update(_texts(inset.state(index)))
         return found.hexdigest()[:KEY_DIGITS]
 
     return key
@@ -119,6 +123,8 @@ def _of_painting(film: Film) -> tuple[object, ...]:
         engine.batch_size,
         (plan.dtype, plan.num_slots, plan.num_threads) if plan else torch.float32,
         (film.canvas_size, film.extent, film.stop_resolution, film.schedule.fps),
+        (film.schedule.grid.columns, film.schedule.grid.rows),
+        film.view.inset.looks if film.view.inset else None,
     )
 
 

@@ -26,9 +26,10 @@ from animix.progress import Follow, Progress
 from animix.sampling import make_schedule, w_indices
 from animix.schedule import Row, Schedule
 from animix.timeline.arrays import Floats
+from animix.timeline.grid import Grid
 from animix.timeline.instants import Instants
 from animix.timeline.timeline import Latents, Timeline
-from animix.timeline.walk import walk
+from animix.timeline.walk import shifted, walk
 from animix.video.cache import FOLDER, digests_of, tag
 from animix.whole_file import kept_text, whole_file
 
@@ -66,21 +67,25 @@ def open_lengths(
 ) -> dict[int, Floats]:
     """The lengths of each path that is to be even, by its number, as ``latents.moments_at`` has it.
 
+    Those of a grid's further paths are counted on.
+
     They are those of the pictures that ``home`` makes, the base with the clip's mapping, with fixed
     noise and without edits, the other paths standing where they start. What was measured before is
     read from a file beside the timeline. ``plain`` is the timeline's schedule without lengths.
     """
     lengths = {}
-    for number, band in enumerate(timeline.latents):
-        if band.path.even and len(band.path.keys) > 1:
-            rows = _rows(timeline, plain, number)
-            digest = _digest(rows, home_files, projected)
-            file = timeline.path.parent / FOLDER / f"even-{digest}.json"
-            found = _kept(file, len(rows))
-            if found is None:
-                found = measured(home, rows, projected, device, follow)
-                _keep(file, found)
-            lengths[number] = found
+    for path in range(timeline.grid.num_paths):
+        latents = shifted(timeline.latents, path)
+        for number, band in enumerate(latents):
+            if band.path.even and len(band.path.keys) > 1:
+                rows = _rows(replace(timeline, latents=latents, grid=Grid()), plain, number)
+                digest = _digest(rows, home_files, projected)
+                file = timeline.path.parent / FOLDER / f"even-{digest}.json"
+                found = _kept(file, len(rows))
+                if found is None:
+                    found = measured(home, rows, projected, device, follow)
+                    _keep(file, found)
+                lengths[path * len(latents) + number] = found
     return lengths
 
 

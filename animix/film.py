@@ -32,7 +32,8 @@ from animix.errors import (
     TimelineError,
 )
 from animix.evenness import open_lengths
-from animix.footage import Footage, View
+from animix.footage import Footage
+from animix.inset import inset_of
 from animix.networks.extent import SQUARE, Extent, extent_of
 from animix.networks.network import Network
 from animix.progress import Follow
@@ -44,6 +45,7 @@ from animix.timeline.output import Output
 from animix.timeline.timeline import Timeline
 from animix.vectors import open_directions, open_latents
 from animix.video.soundtrack import Soundtrack, open_soundtrack
+from animix.view import View, own_size
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,7 +193,7 @@ def open_film(
     runs = find_networks(timeline)
     columns = tuple(
         Column(name, number, len(runs[name]))
-        for name in dict.fromkeys(layer.network for layer in timeline.blend)
+        for name in timeline.cast
         for number in range(1, len(runs[name]) + 1)
     )
     load = load_network if store is None else store.load
@@ -255,6 +257,7 @@ def open_film(
             *differences,
             *_seam_notes(painted.clip, outputs),
             *_noise_notes(timeline, home),
+            *(note for view in views if view.inset for note in view.inset.notes),
             *engine.notes,
             *(soundtrack.notes if soundtrack else ()),
         ),
@@ -317,22 +320,24 @@ def _painted_for(timeline: Timeline, output: Output, *, draft: bool) -> tuple[Ex
     is_draft = draft or output.is_draft
     if (output.fit or timeline.frame.fit) != "extend":
         return SQUARE, is_draft
-    # Only the canvas's shape counts, and the picture's own is square.
-    return extent_of(output.canvas_size(timeline.size or (512, 512))), is_draft
+    # Only the shape of its cells counts, and the pictures' own is square.
+    canvas_size = output.canvas_size(timeline.size or timeline.grid.own_size(512))
+    return extent_of(timeline.grid.shape_of_cells(canvas_size)), is_draft
 
 
 def _view(
     timeline: Timeline, output: Output, painted: Schedule, scene: Scene | None, *, draft: bool
 ) -> View:
     """The frames of an output on their canvas, of all that are painted."""
-    own_size = scene.canvas_size if scene else (painted.facts.img_resolution,) * 2
-    width, height = output.canvas_size(output.size or timeline.size or own_size)
+    size = own_size(painted.grid, painted.facts.img_resolution, scene)
+    width, height = output.canvas_size(output.size or timeline.size or size)
     if draft:
         width, height = (max(2, side // 4 * 2) for side in (width, height))
     rate = output.fps or painted.clip.fps
     schedule = painted.film(rate, output.fit or timeline.frame.fit)
     places = painted.instants.places(schedule.instants)
-    return View(schedule, places, (width, height), output.pixel_format, scene)
+    inset = inset_of(schedule, (width, height), timeline.overlay)
+    return View(schedule, places, (width, height), output.pixel_format, inset, scene)
 
 
 def _seam_notes(clip: Clip, outputs: Sequence[Output]) -> list[str]:

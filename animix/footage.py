@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
 from typing import TypeAlias
@@ -16,14 +16,13 @@ from torch import Tensor
 from animix.crew import Take, one_by_one, share_out
 from animix.engine.device import painting
 from animix.engine.make import Engine
-from animix.engine.pasting import Scene, paste
-from animix.engine.pixels import lay, lies_as_it_is, to_bytes
+from animix.engine.pixels import to_bytes
 from animix.engine.transfer import Transfer, new_stream
 from animix.errors import RenderError
 from animix.networks.step import step
 from animix.schedule import Row, Schedule
-from animix.timeline.arrays import Integers
-from animix.timeline.formats import PixelFormat, frame_bytes
+from animix.timeline.grid import Panel
+from animix.view import Canvases, View
 
 LOOKAHEAD_FRAMES = 128
 """So far ahead networks are looked for that come into use: four cells of the fast path."""
@@ -40,37 +39,6 @@ BLOCK_BYTES = 128 << 20
 """Frames that one of several GPUs paints in a row, so that it reads few snapshots."""
 BLOCKS_OF_EACH = 8
 """At least so many, as long as there are cells: GPUs that end early have nothing to do."""
-
-
-@dataclass(frozen=True, eq=False)
-class View:
-    """How a film shows pictures: which of them as its frames, on which canvas, as which pixels."""
-
-    schedule: Schedule
-    """Of its own frames."""
-    places: Integers
-    """[N] the number of each frame's picture."""
-    canvas_size: tuple[int, int]
-    """Width and height in pixels."""
-    pixel_format: PixelFormat
-    scene: Scene | None = None
-    """The photo that its pictures are laid into."""
-
-    @property
-    def frame_bytes(self) -> int:
-        """The length of one frame."""
-        return frame_bytes(self.pixel_format, *self.canvas_size)
-
-    @property
-    def kind(self) -> tuple[object, ...]:
-        """What decides the bytes of its frames beside their pictures."""
-        fit = self.schedule.frame.fit
-        return self.canvas_size, self.pixel_format, fit, self.schedule.instants.rate
-
-    def frames_in(self, cell: range) -> range:
-        """The frames that show pictures of a cell."""
-        start, stop = np.searchsorted(self.places, (cell.start, cell.stop)).tolist()
-        return range(start, stop)
 
 
 Part: TypeAlias = tuple[range, tuple[range, ...]]
@@ -96,9 +64,10 @@ class Footage:
         return range(start, min(start + size, self.schedule.num_frames))
 
     @cached_property
-    def rows(self) -> Callable[[range], list[Row]]:
-        """The rows of a cell, which nobody may change: they are kept for a while."""
-        return lru_cache(maxsize=CELLS_KEPT)(self.schedule.rows)
+    def rows(self) -> Callable[[range, Panel], list[Row]]:
+        """The rows of a cell's panel, which nobody may change: they are kept for a while."""
+        kept = CELLS_KEPT * len(self.schedule.grid.panels)
+        return lru_cache(maxsize=kept)(self.schedule.rows)
 
     def cells(self, wanted: Sequence[tuple[View, Sequence[range]]]) -> Generator[Cell, None, None]:
         """The bytes of the frames that each view is wanted for, cell by cell; of one view in order.
@@ -126,8 +95,9 @@ class Footage:
         engine, frames = self.engines[0], range(index, index + 1)
         place = int(view.places[index])
         with painting(engine.device):
-            pictures = self._pictures(engine, self.cell(place), range(place, place + 1))
-            canvas = _canvases(pictures, place, view, frames)[0].clone()
+            wanted = range(place, place + 1)
+            (canvases,) = self._canvases(engine, self.cell(place), wanted, [(view, frames)])
+            canvas = canvases[0].clone()
             finite = _finite(canvas[None])
         _check_finite(frames, finite)
         return canvas
@@ -199,27 +169,52 @@ class Footage:
         first = min(int(each[0]) for each in places if len(each))
         last = max(int(each[-1]) for each in places if len(each))
         found: dict[tuple[object, ...], _Painted] = {}
+        shown: dict[tuple[object, ...], tuple[View, range]] = {}
         keys = []
+        for view, frames in zip(views, wanted, strict=True):
+            keys.append(key := (*view.kind, frames))
+            if frames:
+                shown.setdefault(key, (view, frames))
+            else:
+                found[key] = _Painted(frames, view.frame_bytes)
         with painting(engine.device):
-            pictures = self._pictures(engine, cell, range(first, last + 1))
-            for view, frames in zip(views, wanted, strict=True):
-                keys.append(key := (*view.kind, frames))
-                if key in found:
-                    continue
-                if not frames:
-                    found[key] = _Painted(frames, view.frame_bytes)
-                    continue
-                canvases = _canvases(pictures, first, view, frames)
+            pictures = range(first, last + 1)
+            all_canvases = self._canvases(engine, cell, pictures, list(shown.values()))
+            for (key, (view, frames)), canvases in zip(shown.items(), all_canvases, strict=True):
                 with step("4:2:0"):
                     finite = Transfer(_finite(canvases), copies)
                     pixels = Transfer(_pixels(engine, canvases, view, frames), copies)
                 found[key] = _Painted(frames, view.frame_bytes, pixels, finite)
         return [found[key] for key in keys]
 
-    def _pictures(self, engine: Engine, cell: range, wanted: range) -> Tensor:
-        """A cell's wanted pictures, until the next cell's."""
+    def _canvases(
+        self,
+        engine: Engine,
+        cell: range,
+        wanted: range,
+        shown: Sequence[tuple[View, range]],
+    ) -> Iterator[Tensor]:
+        """The canvases [N, 3, H, W] of views' frames, which show a cell's wanted pictures.
+
+        They may be pictures themselves, which last until the next cell's.
+        """
+        started = [Canvases(view, frames, wanted.start) for view, frames in shown]
+        panels = self.schedule.grid.panels
+        if len(panels) > 1:
+            mixes = np.stack([row.mix for panel in panels for row in self.rows(cell, panel)])
+            used = np.flatnonzero(mixes.any(axis=(0, 1)))
+            engine.shelf.kept = frozenset(used.tolist())
+        for number, panel in enumerate(panels):
+            pictures = self._pictures(engine, cell, wanted, panel)
+            for canvases in started:
+                canvases.lay(pictures, number)
+        for canvases in started:
+            yield canvases.finished()
+
+    def _pictures(self, engine: Engine, cell: range, wanted: range, panel: Panel) -> Tensor:
+        """A cell's wanted pictures of one panel, until the next ones."""
         chosen = slice(wanted.start - cell.start, wanted.stop - cell.start)
-        return engine.pictures(self.rows(cell), chosen)
+        return engine.pictures(self.rows(cell, panel), chosen)
 
 
 @dataclass(frozen=True, eq=False)
@@ -238,28 +233,6 @@ class _Painted:
             return np.empty((0, self.frame_bytes), np.uint8)
         _check_finite(self.frames, self.finite.wait())
         return self.pixels.wait().numpy()
-
-
-def _canvases(pictures: Tensor, first: int, view: View, frames: range) -> Tensor:
-    """The pictures of a view's frames on their canvases, [N, 3, H, W]; ``first`` is theirs."""
-    places = (view.places[[*frames]] - first).tolist()
-    framings = [view.schedule.frame.at(index) for index in frames]
-    if view.scene is None and all(
-        lies_as_it_is(pictures, view.canvas_size, framing) for framing in framings
-    ):
-        if places == [*range(places[0], places[0] + len(places))]:
-            return pictures[places[0] : places[-1] + 1]
-        # Kernels read them one after the other, and an index would be waited for on its way.
-        return torch.stack([pictures[place] for place in places])
-    with step("framing"):
-        pairs = zip(places, framings, strict=True)
-        if (scene := view.scene) is not None:
-            return torch.stack(
-                [paste(pictures[place], scene, view.canvas_size, each) for place, each in pairs]
-            )
-        return torch.stack(
-            [lay(pictures[place], view.canvas_size, framing) for place, framing in pairs]
-        )
 
 
 def _pixels(engine: Engine, canvases: Tensor, view: View, frames: range) -> Tensor:

@@ -26,6 +26,7 @@ from animix.timeline.vocabulary import KEYS
 from animix.timeline.yaml_text import quoted_text, yaml_text
 from animix.version import VERSION
 from animix.video.metadata import SIGN, Metadata
+from animix.view import own_size
 from animix.whole_file import digest_of
 
 TOOL = f"animix {VERSION}"
@@ -70,7 +71,9 @@ def _precision(film: Film) -> list[str]:
 
 def still_metadata(film: Film, index: int) -> Metadata:
     """What a still says of itself; of a long run only the snapshots that it shows are read."""
-    columns = np.flatnonzero((film.schedule.mix(index) != 0).any(axis=0))
+    schedule = film.schedule
+    mixes = [schedule.row(index, panel).mix for panel in schedule.grid.panels]
+    columns = np.flatnonzero((np.stack(mixes) != 0).any(axis=(0, 1)))
     shown = [film.engine.shelf.files[column] for column in columns]
     latents = latent_files(film.timeline).values()
     digests = {path: digest_of(path) for path in {*shown, *film.home_files, *latents}}
@@ -122,6 +125,8 @@ def _resolved(film: Film, names: Mapping[Path, str]) -> MapNode:
         "truncation": _text(f"{DEFAULT_TRUNCATION:g}"),
         "noise": _text("fixed"),
     }
+    if len(timeline.grid.panels) > 1:
+        told["grid"] = _text(f"{timeline.grid.columns}x{timeline.grid.rows}")
     found = {**defaults, **written, **told}
     latents = {source: names[path] for source, path in latent_files(timeline).items()}
     found["latents"] = with_texts(found["latents"], lambda text: renamed(text, latents))
@@ -163,8 +168,8 @@ def _output(output: Output) -> MapNode:
 
 def _whole_size(film: Film) -> tuple[int, int]:
     """Width and height of the canvas where it is no draft's."""
-    side, scene = film.schedule.facts.img_resolution, film.view.scene
-    return film.timeline.size or (scene.canvas_size if scene else (side, side))
+    side = film.schedule.facts.img_resolution
+    return film.timeline.size or own_size(film.timeline.grid, side, film.view.scene)
 
 
 def _networks(film: Film, names: Mapping[Path, str]) -> MapNode:

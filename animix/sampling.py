@@ -28,7 +28,7 @@ from animix.timeline.keyframes import Clip, Track, Value
 from animix.timeline.seams import open_seams, speeds, tracks
 from animix.timeline.speed import travelled
 from animix.timeline.timeline import Bands, BlendLayer, Edit, LatentBand, Latents, Timeline
-from animix.timeline.walk import walk
+from animix.timeline.walk import shifted, walk
 from animix.video.hearing import hear
 
 SLERP_FRAMES = 4096
@@ -48,7 +48,8 @@ def make_schedule(
 
     ``columns`` are the networks of the stack, each run's snapshots in order; ``directions`` has
     those of its edits, and ``lengths`` those of its paths, by their numbers, that are to be even,
-    as ``moments_at`` takes them. Other ``instants`` may be asked for than those of its frames.
+    as ``moments_at`` takes them; those of a grid's further paths are counted on. Other ``instants``
+    may be asked for than those of its frames.
     Raises TimelineError with everything that the timeline asks of these networks and they can't do.
     """
     bound = bind(timeline, facts, columns)
@@ -60,6 +61,7 @@ def make_schedule(
     sampler = _Sampler(clip, instants, [*mistakes, *seams])
     frame = bound.frame
     bands = [(band, w_indices(band, facts)) for band in bound.latents]
+    paths = sampler.paths(bound, facts, lengths)
     schedule = Schedule(
         clip=clip,
         instants=instants,
@@ -77,16 +79,9 @@ def make_schedule(
             )
             for layer in bound.blend
         ),
-        paths=tuple(
-            PathSamples(
-                indices=indices,
-                sources=tuple(key.source for key in band.path.keys),
-                space=band.path.space,
-                path=sampler.path(band.path, facts.z_dim, lengths.get(number)),
-            )
-            for number, (band, indices) in enumerate(bands)
-            if indices
-        ),
+        paths=paths[0],
+        further_paths=tuple(paths[1:]),
+        grid=bound.grid,
         psi=sampler.bands(bound.truncation, facts.ws_resolutions),
         edits=tuple(
             EditSamples(directions[edit.direction], sampler.amount(edit, indices, facts))
@@ -295,6 +290,28 @@ class _Sampler:
         nothing = np.zeros(1)
         amounts = enumerate(self.bands(edit.amount, facts.ws_resolutions))
         return tuple(amount if index in indices else nothing for index, amount in amounts)
+
+    def paths(
+        self, bound: Timeline, facts: NetworkFacts, lengths: Mapping[int, Floats]
+    ) -> list[tuple[PathSamples, ...]]:
+        """The paths by resolution of each path of the grid."""
+        found: list[tuple[PathSamples, ...]] = []
+        for number in range(bound.grid.num_paths):
+            parts: list[PathSamples] = []
+            for place, band in enumerate(shifted(bound.latents, number)):
+                latents, indices = band.path, w_indices(band, facts)
+                length = lengths.get(number * len(bound.latents) + place)
+                if not indices:
+                    continue
+                # In W paths of other seeds go the same way, unless that is measured.
+                if number and latents.space == "w" and length is None:
+                    path = found[0][len(parts)].path
+                else:
+                    path = self.path(latents, facts.z_dim, length)
+                sources = tuple(key.source for key in latents.keys)
+                parts.append(PathSamples(indices, sources, latents.space, path))
+            found.append(tuple(parts))
+        return found
 
     def path(self, latents: Latents, z_dim: int, lengths: Floats | None = None) -> KeyPath:
         """The keys of a latent path and their weights."""

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
-from typing import Literal, TextIO
+from typing import Literal
 
 import numpy as np
 
 from animix.errors import OptionError
 from animix.latents import Direction, KeyPath
-from animix.mix import Overlay, share, stack
+from animix.mix import Overlay, share, snapshot_weights, stack
 from animix.networks.facts import NetworkFacts
 from animix.timeline.arrays import Floats
 from animix.timeline.clock import Clock
 from animix.timeline.framing import Fit, Framing
+from animix.timeline.grid import Grid, Panel
 from animix.timeline.instants import Instants, even
 from animix.timeline.keyframes import Clip
 from animix.timeline.misread import Misread
@@ -176,6 +176,10 @@ def all_of(tracks: Sequence[Floats], frames: range) -> Floats:
     return np.stack([known[id(samples)] for samples in tracks], axis=1)
 
 
+BLEND = Panel()
+"""The whole stack on the timeline's own path."""
+
+
 @dataclass(frozen=True, eq=False)
 class Schedule:
     """One row a frame; made by ``animix.sampling.make_schedule``."""
@@ -199,6 +203,10 @@ class Schedule:
     frame: FrameSamples
     clock: Clock
     """What times are told by, but for frames, which are the film's."""
+    grid: Grid = field(default_factory=Grid)
+    """What each frame shows, one panel beside the other."""
+    further_paths: tuple[tuple[PathSamples, ...], ...] = ()
+    """As ``paths``, for each further path of the grid."""
 
     @property
     def num_frames(self) -> int:
@@ -224,6 +232,9 @@ class Schedule:
             alone = len(path.keys) == 1
             return path if alone else KeyPath(path.keys[places], path.weights[places])
 
+        def on_paths(paths: Sequence[PathSamples]) -> tuple[PathSamples, ...]:
+            return tuple(replace(each, path=on_path(each.path)) for each in paths)
+
         return replace(
             self,
             instants=instants,
@@ -237,7 +248,8 @@ class Schedule:
                 )
                 for layer in self.layers
             ),
-            paths=tuple(replace(each, path=on_path(each.path)) for each in self.paths),
+            paths=on_paths(self.paths),
+            further_paths=tuple(map(on_paths, self.further_paths)),
             psi=_of_each(taken, self.psi),
             edits=tuple(replace(edit, amount=_of_each(taken, edit.amount)) for edit in self.edits),
             classes=on_path(self.classes) if self.classes else None,
@@ -253,14 +265,17 @@ class Schedule:
 
     def mix(self, index: int, num_overlays: int | None = None) -> Floats:
         """The mix [L, K] of a frame, of the whole stack or of the base and its lowest overlays."""
-        mix: Floats = self._mixes(range(index, index + 1), num_overlays)[0]
+        mix: Floats = self.mixes(range(index, index + 1), num_overlays=num_overlays)[0]
         return mix
 
     def columns_in(self, frames: range) -> list[int]:
         """The columns that may have a share in some frames, in the order in which they come in."""
         first_seen: dict[int, int] = {}
+        shown = [panel.network for panel in self.grid.panels]
         for layer in self.layers:
             position = layer.position
+            if self.columns[layer.columns[0]].network in shown:
+                position = np.maximum(position, 1)
             position = position[frames.start : frames.stop] if len(position) > 1 else position
             for numbers in (np.floor(position), np.ceil(position)):
                 # Below the first snapshot lies what is under it in the stack.
@@ -270,20 +285,21 @@ class Schedule:
                         first_seen[column] = min(int(frame), first_seen.get(column, int(frame)))
         return sorted(first_seen, key=lambda column: (first_seen[column], column))
 
-    def row(self, index: int) -> Row:
-        """Everything that decides the pixels of a frame, 0 … N−1."""
-        return self.rows(range(index, index + 1))[0]
+    def row(self, index: int, panel: Panel = BLEND) -> Row:
+        """Everything that decides the pixels of a frame, 0 … N−1, or of one panel of it."""
+        return self.rows(range(index, index + 1), panel)[0]
 
-    def rows(self, frames: range) -> list[Row]:
+    def rows(self, frames: range, panel: Panel = BLEND) -> list[Row]:
         """The rows of frames, each as ``row`` has it; 32 together take a tenth of their time."""
         for index in (min(frames), max(frames)):
             if not 0 <= index < self.num_frames:
                 raise OptionError(f"frame {index}: this clip has frames 0 to {self.num_frames - 1}")
-        each_mix, each_psi = self._mixes(frames), all_of(self.psi, frames)
+        each_mix, each_psi = self.mixes(frames, panel), all_of(self.psi, frames)
         each_edit = [(edit.direction, all_of(edit.amount, frames)) for edit in self.edits]
         return [
             self._row(
                 index,
+                self.paths_of(panel),
                 each_mix[place],
                 each_psi[place],
                 tuple((direction, amounts[place]) for direction, amounts in each_edit),
@@ -294,6 +310,7 @@ class Schedule:
     def _row(
         self,
         index: int,
+        paths: Sequence[PathSamples],
         mix: Floats,
         psi: Floats,
         edits: tuple[tuple[Direction, Floats], ...],
@@ -303,7 +320,7 @@ class Schedule:
             index=index,
             time_seconds=time_seconds,
             mix=mix,
-            points=tuple(path.at(index) for path in self.paths),
+            points=tuple(path.at(index) for path in paths),
             psi=psi,
             edits=edits,
             labels=self.classes.at(index) if self.classes else (),
@@ -311,8 +328,33 @@ class Schedule:
             framing=self.frame.at(index),
         )
 
-    def _mixes(self, frames: range, num_overlays: int | None = None) -> Floats:
+    def paths_of(self, panel: Panel) -> tuple[PathSamples, ...]:
+        """The paths that a panel shows, by resolution."""
+        return self.further_paths[panel.path - 1] if panel.path else self.paths
+
+    def position_of(self, network: str) -> Floats | None:
+        """Where a network's lowest layer has it in its run; None: it is not in the stack."""
+        for layer in self.layers:
+            if self.columns[layer.columns[0]].network == network:
+                return layer.position
+        return None
+
+    def _alone(self, frames: range, network: str) -> Floats:
+        """The mixes [N, L, K] in which a network has everything, at its first snapshot or later."""
+        columns = [n for n, column in enumerate(self.columns) if column.network == network]
+        position = self.position_of(network)
+        if position is None:
+            position = np.full(1, float(len(columns)))
+        places = np.maximum(each_of(position, frames), 1)
+        weights = snapshot_weights(places, len(columns))[:, None, 1:]
+        mixes = np.zeros((len(frames), len(self.facts.layers), len(self.columns)))
+        mixes[..., columns] = weights
+        return mixes
+
+    def mixes(self, frames: range, panel: Panel = BLEND, num_overlays: int | None = None) -> Floats:
         """The mixes of frames: [N, L, K]."""
+        if panel.network is not None:
+            return self._alone(frames, panel.network)
         stacked = self.layers if num_overlays is None else self.layers[: 1 + num_overlays]
         overlays = [
             Overlay(
@@ -366,54 +408,3 @@ def noise_state(noise: Noise, time_seconds: Fraction) -> NoiseState:
         seed = np.random.SeedSequence(words).generate_state(1, np.uint32)
         return NoiseState("random", seed=int(seed[0]))
     return NoiseState(noise.kind)
-
-
-def write_csv(schedule: Schedule, stream: TextIO) -> None:
-    """Write a schedule as CSV, one row a frame: all that decides its pixels."""
-    layers = [layer.name for layer in schedule.facts.layers]
-    several = len(schedule.paths) > 1
-    writer = csv.writer(stream)
-    writer.writerow(
-        ["frame", "time_seconds"]
-        + [
-            f"{name} {path.indices[0]}..{path.indices[-1]}" if several else name
-            for path in schedule.paths
-            for name in ("latents", "space")
-        ]
-        + [f"psi {index}" for index in range(schedule.facts.num_ws)]
-        + [
-            f"{edit.direction.name} {index}"
-            for edit in schedule.edits
-            for index in range(schedule.facts.num_ws)
-        ]
-        + ["labels", "noise", "noise_seed", "noise_turn"]
-        + ["fit", "zoom", "pan_x", "pan_y", "rotate", "background"]
-        + [f"{layer} {column}" for layer in layers for column in schedule.columns]
-    )
-    for index in range(schedule.num_frames):
-        row = schedule.row(index)
-        lies = row.framing
-        writer.writerow(
-            [
-                row.index,
-                float(row.time_seconds),
-                *(told for point in row.points for told in (_weighted(point.latents), point.space)),
-                *row.psi.tolist(),
-                *(amount for _, amounts in row.edits for amount in amounts.tolist()),
-                _weighted(row.labels),
-                row.noise.kind,
-                row.noise.seed,
-                row.noise.turn,
-                lies.fit,
-                lies.zoom,
-                lies.pan_x,
-                lies.pan_y,
-                lies.rotate,
-                f"#{bytes(lies.background).hex()}",
-                *row.mix.ravel().tolist(),
-            ]
-        )
-
-
-def _weighted(parts: Sequence[tuple[int | str, float]]) -> str:
-    return " + ".join(f"{weight:.17g}*{source}" for source, weight in parts)

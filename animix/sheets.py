@@ -21,6 +21,7 @@ from animix.engine.pixels import lay, to_rgb8
 from animix.errors import NetworkError, OptionError
 from animix.film import Film, open_film
 from animix.latents import ws_of_seed
+from animix.lettering import fitting
 from animix.networks.network import Network
 from animix.progress import Progress
 from animix.schedule import PathPoint, Row
@@ -205,7 +206,7 @@ class VariantSheet:
             row, column = divmod(place, columns)
             left, top = GAP + column * width, GAP + row * height
             image.paste(tile, (left, top))
-            label = _fitting(str(timeline.variant or timeline.name), font, width - GAP)
+            label = fitting(str(timeline.variant or timeline.name), LABEL_SIZE, width - GAP)
             pen.text((left, top + height - LABEL_HEIGHT - GAP + 1), label, fill="black", font=font)
         return image
 
@@ -269,7 +270,7 @@ class NetworkGrid:
         ws = self._map()
         for column, (name, network) in enumerate(self._networks):
             left = self._margin + column * self._cell
-            text = _fitting(name, self._font, self._cell - GAP)
+            text = fitting(name, LABEL_SIZE, self._cell - GAP)
             pen.text((left, GAP // 2), text, "black", self._font)
             for row, tile in enumerate(self._tiles(name, network, ws)):
                 self.image.paste(tile, (left, tops[row]))
@@ -297,14 +298,3 @@ def tile_of(picture: Tensor, side: int) -> Image.Image:
     """A picture [3, h, w] in [-1, 1], whole on a white square of ``side`` pixels."""
     laid = lay(picture, (side, side), Framing(fit="contain", background=(255, 255, 255)))
     return Image.fromarray(to_rgb8(laid, 0).cpu().numpy())
-
-
-def _fitting(text: str, font: ImageFont.ImageFont | ImageFont.FreeTypeFont, width: int) -> str:
-    """A text cut in its middle where it is too wide: both ends of a file's name tell it apart."""
-    if font.getlength(text) <= width:
-        return text
-    for kept in range(len(text) - 1, 1, -1):
-        cut = f"{text[: kept // 2]}…{text[len(text) - (kept - kept // 2) :]}"
-        if font.getlength(cut) <= width:
-            return cut
-    return "…"

@@ -14,6 +14,7 @@ from animix.networks.blend import setting_differences
 from animix.networks.related import RELATED, correlation
 from animix.schedule import Schedule
 from animix.tables import count
+from animix.timeline.grid import BLEND
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,12 @@ class Summary:
     outputs: tuple[OutputSummary, ...] = ()
     """All that is written, the first one included."""
     sections: tuple[SectionSummary, ...] = ()
+    grid: str = "1x1"
+    """Columns and rows of a frame."""
+    shown: tuple[str, ...] = (BLEND,)
+    """What is seen of each path: networks, and the blend."""
+    num_paths: int = 1
+    overlay: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Everything, for machines."""
@@ -115,6 +122,11 @@ class Summary:
                 f"  {network.name}: {network.img_resolution} px, {millions:.2f} M parameters, "
                 f"{network.architecture}{run}; {kin}"
             )
+        if self.grid != "1x1" or self.shown != (BLEND,):
+            paths = f"; {self.num_paths} paths" if self.num_paths > 1 else ""
+            told.append(f"  grid {self.grid}: {', '.join(self.shown)}{paths}")
+        if self.overlay:
+            told.append(f"  overlay: {', '.join(self.overlay)}")
         if self.sound:
             told.append(f"  {self.sound}")
         if self.bpm is not None:
@@ -181,6 +193,10 @@ def summarize(film: Film, *others: Film) -> tuple[Summary, list[str]]:
             first_beat_seconds=None if clock.bpm is None else float(clock.first_beat_seconds),
             outputs=tuple(_of_output(each) for each in (film, *others)),
             sections=tuple(_of_sections(schedule)),
+            grid=f"{schedule.grid.columns}x{schedule.grid.rows}",
+            shown=schedule.grid.shown,
+            num_paths=schedule.grid.num_paths,
+            overlay=timeline.overlay,
         ),
         warnings,
     )

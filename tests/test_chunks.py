@@ -165,11 +165,11 @@ def test_an_error_while_painting_keeps_finished_chunks(folder, painted, monkeypa
     whole, _ = render(film, folder / "whole.mp4")
     paint = Footage._pictures
 
-    def failing(self, engine, cell, wanted):
+    def failing(self, engine, cell, wanted, panel):
         if wanted.start >= 48:
             time.sleep(0.3)
             raise error
-        return paint(self, engine, cell, wanted)
+        return paint(self, engine, cell, wanted, panel)
 
     with monkeypatch.context() as patch:
         patch.setattr(Footage, "_pictures", failing)

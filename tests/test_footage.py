@@ -77,9 +77,9 @@ def painted(monkeypatch: pytest.MonkeyPatch) -> list[Fraction]:
     times: list[Fraction] = []
     pictures = animix.footage.Footage._pictures
 
-    def counted(self, engine, cell, wanted):
+    def counted(self, engine, cell, wanted, panel):
         times.extend(self.schedule.instants.seconds(place) for place in wanted)
-        return pictures(self, engine, cell, wanted)
+        return pictures(self, engine, cell, wanted, panel)
 
     monkeypatch.setattr(animix.footage.Footage, "_pictures", counted)
     return times

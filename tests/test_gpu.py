@@ -113,6 +113,21 @@ def test_a_frame_is_the_same_whichever_way_it_is_asked(folder):
         assert alone.yuv420(index).tobytes() == pixels[index]
 
 
+def test_several_views_and_what_is_drawn_on_them_are_as_on_the_cpu(folder):
+    text = REEL.replace("96x128", "480x320")
+    text += "show: [faces, blend, art]\ngrid: 3x2\noverlay: [mix, labels]\n"
+    (folder / "reel.yaml").write_text(text)
+    timeline = load_timeline(folder / "reel.yaml")
+    film, on_cpu = open_film(timeline, device="cuda"), plainly(open_film(timeline, device="cpu"))
+    frames = [frame.tobytes() for frame in film.frames(range(20))]
+    for index in (0, 7, 19):
+        assert film.yuv420(index).tobytes() == frames[index]
+        found, expected = film.canvas(index).cpu(), on_cpu.canvas(index)
+        assert float((found - expected).abs().mean()) < 0.02
+        place = film.view.inset.chart.bars
+        assert torch.allclose(found[place.pixels], expected[place.pixels], atol=0.02)
+
+
 @pytest.mark.parametrize("gpus", ["all", "0"])
 def test_several_gpus_paint_the_frames_of_one(folder, gpus):
     timeline = load_timeline(folder / "reel.yaml", {"duration": "400f"})

@@ -342,3 +342,16 @@ def test_a_file_is_seen_from_the_file_that_names_it(folder):
     timeline = load_timeline(folder / "deep" / "child.yaml")
     assert (timeline.path.parent / timeline.frame.into.file).resolve() == folder / "me.npz"
     assert open_film(timeline, device="cpu").canvas_size == (92, 60)
+
+
+def test_each_cell_of_a_grid_shows_the_photo(folder):
+    (folder / "reel.yaml").write_text(f"{REEL}show: [faces, art]\ngrid: 2x1\n")
+    film = opened(folder)
+    assert film.canvas_size == (184, 92)
+    frame = film.rgb8(0).astype(int)
+    (folder / "reel.yaml").write_text(REEL)
+    alone = opened(folder, size="92x92").rgb8(0).astype(int)
+    assert np.abs(frame[:, :92] - alone).max() <= 1
+    # Beside its crop the photo is the same in both cells.
+    assert np.abs(frame[16:30, :92] - frame[16:30, 92:]).max() <= 1
+    assert np.abs(frame[40:70, 35:85] - frame[40:70, 127:177]).max() > 1

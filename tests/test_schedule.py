@@ -8,11 +8,12 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from animix.csv_rows import write_csv
 from animix.errors import OptionError, TimelineError
 from animix.latents import Direction
 from animix.networks.facts import Layer, NetworkFacts
 from animix.sampling import make_schedule
-from animix.schedule import Column, write_csv
+from animix.schedule import Column
 from animix.timeline.reader import read_timeline
 
 

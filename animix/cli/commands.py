@@ -150,6 +150,7 @@ def check(
         return len(told) > before
 
     def check_one(item: Wanted) -> None:
+        from animix.csv_rows import write_csv
         from animix.delivery import (
             check_outputs,
             check_places,
@@ -158,7 +159,6 @@ def check(
             notes_of,
         )
         from animix.film import open_films
-        from animix.schedule import write_csv
         from animix.summary import summarize
 
         if isinstance(item.timeline, SameMistakes):

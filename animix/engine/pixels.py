@@ -75,7 +75,7 @@ def lay(picture: Tensor, canvas_size: tuple[int, int], framing: Framing) -> Tens
     if _fills(along, laid_width) and _fills(down, laid_height):
         return laid
     if framing.fit == "blur":
-        behind = _backdrop(picture, canvas_size)
+        behind = backdrop(picture, canvas_size)
     else:
         behind = (laid.new_tensor(framing.background) / 127.5 - 1)[:, None, None]
     share = _covered(_plane(along, laid), laid_width) * _covered(_plane(down, laid), laid_height)
@@ -311,7 +311,7 @@ def _sample(tile: Tensor, columns: Tensor, rows: Tensor) -> Tensor:
     return grid_sample(tile[None], places[None].clamp(-1, 1), align_corners=True)[0]
 
 
-def _backdrop(picture: Tensor, canvas_size: tuple[int, int]) -> Tensor:
+def backdrop(picture: Tensor, canvas_size: tuple[int, int]) -> Tensor:
     """The picture covering the canvas, strongly blurred and darkened: [3, H, W]."""
     width, height = canvas_size
     _, picture_height, picture_width = picture.shape

@@ -29,6 +29,8 @@ class Shelf:
         self.device = device
         self.placed: frozenset[int] = frozenset()
         """Networks that lie in an engine's slots: those are not read again."""
+        self.kept: frozenset[int] = frozenset()
+        """Networks that other panels of the same frames are painted with: they stay."""
         self._networks: dict[int, Network] = {}
         self._expected: dict[int, Future[Network]] = {}
         self._reader: ThreadPoolExecutor | None = None
@@ -60,8 +62,9 @@ class Shelf:
         return self._read(number) if expected is None else expected.result()
 
     def take(self, numbers: Sequence[int]) -> list[Network]:
-        """The networks of these numbers on the device; all others leave before one is read."""
-        self._networks = {n: self._networks[n] for n in numbers if n in self._networks}
+        """The networks of these numbers on the device; others leave before one is read."""
+        staying = self.kept.union(numbers)
+        self._networks = {n: network for n, network in self._networks.items() if n in staying}
         for number in numbers:
             if number not in self._networks:
                 self._networks[number] = self.read(number).to(self.device)

@@ -16,6 +16,7 @@ from animix.timeline.audio import read_audio
 from animix.timeline.bands import read_bands
 from animix.timeline.clock import Clock
 from animix.timeline.framing import FITS, Fit
+from animix.timeline.grid import Grid
 from animix.timeline.instants import LARGEST_NUMBER, common_rate
 from animix.timeline.latent_path import read_latents
 from animix.timeline.layers import read_blend
@@ -40,6 +41,7 @@ from animix.timeline.timeline import BlendLayer, Frame, Into, NetworkRun, Noise,
 from animix.timeline.times import parse_length
 from animix.timeline.values import Quantity, read_track, read_tracks
 from animix.timeline.variants import Variant
+from animix.timeline.views import check_paths, read_grid, read_overlay
 from animix.timeline.vocabulary import (
     ELSEWHERE,
     FRAME_KEYS,
@@ -191,13 +193,17 @@ def _timeline(reading: Reading, root: Node, path: Path, variant: Variant | None)
     # What a clip doesn't say its outputs may agree on.
     fps = rates.pop() if "fps" not in found and len(rates) == 1 else own_fps
     frame, fit_mark = _frame(reading, found.get("frame"), mark)
+    sizes = [output.size or size for output in outputs]
+    grid = read_grid(reading, found.get("show"), found.get("grid"), networks, sizes)
+    latents = read_latents(reading, found.get("latents"), mark)
+    check_paths(reading, grid, latents)
     noted = reading.num_noted
     audio = read_audio(reading, found.get("audio"), path.parent)
     is_silent = audio is None and reading.num_noted == noted
     for output in outputs:
         reading.notes += override_notes(output, size, fps if "fps" in found else None)
         check_rate(reading, output, output.fps or fps, output.mark or mark)
-        _check_extended(reading, output, size, frame.fit, fit_mark)
+        _check_extended(reading, output, size, frame.fit, fit_mark, grid)
         _check_into(reading, output, frame, fit_mark)
         if audio is not None and not output.has_sound:
             reading.notes.append(f"{output.container} has no sound: audio is left out")
@@ -211,7 +217,7 @@ def _timeline(reading: Reading, root: Node, path: Path, variant: Variant | None)
         networks=networks,
         blend=blend,
         mapping=_mapping(reading, found.get("mapping"), networks, blend),
-        latents=read_latents(reading, found.get("latents"), mark),
+        latents=latents,
         truncation=read_bands(
             reading,
             found.get("truncation"),
@@ -224,6 +230,8 @@ def _timeline(reading: Reading, root: Node, path: Path, variant: Variant | None)
         else None,
         noise=_noise(reading, found.get("noise")),
         frame=frame,
+        grid=grid,
+        overlay=read_overlay(reading, found.get("overlay"), grid),
         audio=audio,
         clock=reading.clock,
         outputs=outputs,
@@ -252,7 +260,8 @@ def _check_whole(reading: Reading, timeline: Timeline, duration: Mark) -> None:
     """Note what only the whole timeline shows: too much to hold, and keys and seams amiss."""
     num_moving = sum(not track.is_constant for track in tracks(timeline))
     # Latents are held as four keys and four weights a frame.
-    num_moving += 8 * sum(len(band.path.keys) > 1 for band in timeline.latents)
+    num_paths = sum(len(band.path.keys) > 1 for band in timeline.latents) * timeline.grid.num_paths
+    num_moving += 8 * num_paths
     rates = {output.fps or timeline.fps for output in timeline.outputs}
     num_frames = sum(timeline.clip(False).num_frames_at(rate) for rate in rates)
     if num_frames * num_moving > MOST_SAMPLES:
@@ -332,15 +341,21 @@ def _noise(reading: Reading, node: Node | None) -> Noise:
 
 
 def _check_extended(
-    reading: Reading, output: Output, size: tuple[int, int] | None, fit: Fit, mark: Mark
+    reading: Reading, output: Output, size: tuple[int, int] | None, fit: Fit, mark: Mark, grid: Grid
 ) -> None:
     """Note an output for which networks would paint too far beyond the square.
 
     ``size`` and ``fit`` are the timeline's, the latter written at ``mark``.
     """
     size = output.size or size
-    if (output.fit or fit) == "extend" and size and max(size) > MOST_EXTENDED * min(size):
-        message = f"fit: extend reaches {MOST_EXTENDED}:1, but {size[0]}x{size[1]} is longer"
+    if size is None or (output.fit or fit) != "extend":
+        return
+    shape = grid.shape_of_cells(size)
+    if max(shape) > MOST_EXTENDED * min(shape):
+        what, size = "", (size[0] // grid.columns, size[1] // grid.rows)
+        if len(grid.panels) > 1:
+            what = "a cell of "
+        message = f"fit: extend reaches {MOST_EXTENDED}:1, but {what}{size[0]}x{size[1]} is longer"
         most = MOST_EXTENDED * min(size)
         hint = f"choose sides of up to {most} pixels beside {min(size)}, or another fit"
         reading.note(output.mark or mark if output.fit else mark, message, hint)

@@ -11,10 +11,12 @@ from animix.timeline.eases import EASES
 from animix.timeline.edits import EDIT_KEYS, SEFA
 from animix.timeline.formats import CODECS, PIXEL_FORMATS
 from animix.timeline.framing import FITS
+from animix.timeline.grid import INSETS
 from animix.timeline.latent_path import LATENT_KEYS, PATHS, SPACES
 from animix.timeline.layers import LAYER_KEYS, QUANTITIES, TAKES
 from animix.timeline.output import OUTPUT_KEYS
 from animix.timeline.presets import presets
+from animix.timeline.views import NO_INSET
 from animix.timeline.vocabulary import FRAME_KEYS, KEYS, NOISES, REUSE_KEYS
 
 Schema = dict[str, Any]
@@ -267,6 +269,25 @@ _ROOT: Mapping[str, Schema] = {
         ],
     },
     "frame": _map(_described(_FRAME, FRAME_KEYS), "How the picture lies on the canvas."),
+    "show": {
+        "description": "What is seen side by side: blend, and networks by name, each alone.",
+        "anyOf": [
+            {"type": "string"},
+            {"type": "array", "items": {"type": "string"}, "minItems": 1, "uniqueItems": True},
+        ],
+    },
+    "grid": _text(
+        "Columns and rows of a frame; cells that show leaves free are further paths.",
+        r"^\s*[1-9]\d* ?[x×] ?[1-9]\d*\s*$",
+        "3x2",
+    ),
+    "overlay": {
+        "description": "Drawn into the frame: how much each resolution holds of whom, and names.",
+        "anyOf": [
+            _words("", (*INSETS, NO_INSET), NO_INSET),
+            {"type": "array", "items": {"enum": list(INSETS)}, "uniqueItems": True},
+        ],
+    },
     "audio": {
         "description": "The clip's sound.",
         "anyOf": [

@@ -11,6 +11,7 @@ from animix.errors import Mark
 from animix.timeline.audio import Audio
 from animix.timeline.clock import Clock
 from animix.timeline.framing import Fit
+from animix.timeline.grid import Grid, Inset
 from animix.timeline.keyframes import Clip, Ease, Track
 from animix.timeline.nodes import MapNode
 from animix.timeline.output import Output
@@ -177,6 +178,10 @@ class Timeline:
     label: Track | None
     noise: Noise
     frame: Frame
+    grid: Grid
+    """What stands where in a frame; mostly the blend alone."""
+    overlay: tuple[Inset, ...]
+    """What is drawn into the frame."""
     audio: Audio | None
     """None: a silent film."""
     clock: Clock
@@ -202,6 +207,12 @@ class Timeline:
     def output(self) -> Output:
         """The first output, which stills and sheets of seeds go by."""
         return self.outputs[0]
+
+    @property
+    def cast(self) -> tuple[str, ...]:
+        """The networks that are mixed or shown, the base first."""
+        shown = (panel.network for panel in self.grid.panels if panel.network is not None)
+        return tuple(dict.fromkeys([*(layer.network for layer in self.blend), *shown]))
 
     @property
     def num_frames(self) -> int:

@@ -9,6 +9,7 @@ from animix.timeline.eases import EASES
 from animix.timeline.edits import EDIT_KEYS, SEFA
 from animix.timeline.framing import FITS
 from animix.timeline.grammar import NAMES
+from animix.timeline.grid import INSETS
 from animix.timeline.latent_path import LATENT_KEYS, PATHS, SPACES
 from animix.timeline.layers import LAYER_KEYS, TAKES
 from animix.timeline.output import OUTPUT_KEYS
@@ -16,12 +17,12 @@ from animix.timeline.times import MUSICAL, PLACES, UNITS
 
 KEYS = (
     *("title", "size", "fps", "duration", "loop", "networks", "blend", "mapping"),
-    *("latents", "truncation", "label", "noise", "frame", "audio", "markers", "sections"),
-    "output",
+    *("latents", "truncation", "label", "noise", "frame", "show", "grid", "overlay"),
+    *("audio", "markers", "sections", "output"),
 )
 REUSE_KEYS = ("extends", "vars", "variants")
 """Keys of a file that its timeline doesn't have: what they say is put in before it is read."""
-LATER_KEYS = ("show", "grid", "overlay", "shutter", "pace", "where")
+LATER_KEYS = ("shutter", "pace", "where")
 ELSEWHERE = {
     "bpm": "it stands under audio: write audio: {bpm: 128}",
     "first-beat": "it stands under audio: write audio: {bpm: 128, first-beat: 250ms}",
@@ -35,7 +36,7 @@ RESERVED = frozenset(
         *(*KEYS, *REUSE_KEYS, *LATER_KEYS, *FRAME_KEYS, *OUTPUT_KEYS),
         *(*LATENT_KEYS, *EDIT_KEYS, SEFA, *SPACES, *PATHS),
         *(*LAYER_KEYS, *TAKES, *NOISES, *FITS, *AUDIO_KEYS),
-        *(*EASES, *PLACES, *UNITS, *MUSICAL, *NAMES),
+        *(*EASES, *PLACES, *UNITS, *MUSICAL, *NAMES, *INSETS),
         *("every", "all", "none", "first", "last", "true", "false", "auto", "null", "seed", "set"),
     )
 )
