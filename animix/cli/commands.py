@@ -39,6 +39,7 @@ from animix.cli.arguments import (
 from animix.cli.beats_command import beats
 from animix.cli.cache_command import cache
 from animix.cli.network_commands import NETWORK_COMMANDS
+from animix.cli.pairs_command import pairs
 from animix.cli.preset_commands import presets
 from animix.cli.render_command import Timelines, render, render_demo
 from animix.cli.report import choose_report, close_off, measuring, tell
@@ -294,6 +295,7 @@ app.command()(sheet)
 app.command()(presets)
 app.command()(beats)
 app.command()(schema)
+app.command()(pairs)
 app.command()(cache)
 for network_command in NETWORK_COMMANDS:
     app.command()(network_command)
