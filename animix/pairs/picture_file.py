@@ -67,8 +67,8 @@ def encode_png(pixels: NDArray[np.uint8]) -> bytes:
     have: half the time of Pillow's fastest level for files that are smaller by a sixteenth. The
     filter that fits each row best, or Paeth's, takes 5 to 10 % more off in twice the time.
 
-    >>> len(encode_png(np.zeros((256, 256, 3), np.uint8)))
-    855
+    >>> Image.open(io.BytesIO(encode_png(np.full((4, 6, 3), 9, np.uint8)))).getpixel((0, 0))
+    (9, 9, 9)
     """
     height, width, _ = pixels.shape
     values = pixels.reshape(height, 3 * width)
