@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from animix.checkpoints.save import save_network
     from animix.networks.blend import blend
     from animix.networks.sefa import sefa
+    from animix.projected import read_projected
+    from animix.projection.project import project
     from animix.rendering import render
     from animix.timeline.reader import load_timeline, variants
 
@@ -27,6 +29,8 @@ __all__ = [
     "blend",
     "load_network",
     "load_timeline",
+    "project",
+    "read_projected",
     "render",
     "save_network",
     "sefa",
@@ -37,6 +41,8 @@ _HOMES = {
     "blend": "animix.networks.blend",
     "load_network": "animix.checkpoints.load",
     "load_timeline": "animix.timeline.reader",
+    "project": "animix.projection.project",
+    "read_projected": "animix.projected",
     "render": "animix.rendering",
     "save_network": "animix.checkpoints.save",
     "sefa": "animix.networks.sefa",

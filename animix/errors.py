@@ -5,6 +5,7 @@ AnimixError                    base of all; ``exit_code`` is what the command en
 ├── NetworkError               a checkpoint that can't be read or used
 │   └── BlendError             networks that can't be mixed with each other
 ├── LatentError                a latent file that can't be used
+├── PhotoError                 a photo that can't be used
 ├── SoundError                 a sound that can't be used
 ├── OptionError                an argument or option that can't be taken
 └── RenderError                a render that failed on its way (exit code 1)
@@ -93,6 +94,10 @@ class BlendError(NetworkError):
 
 class LatentError(AnimixError):
     """A latent file can't be used."""
+
+
+class PhotoError(AnimixError):
+    """A photo can't be used."""
 
 
 class SoundError(AnimixError):

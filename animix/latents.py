@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import io
-import math
-import os
 import warnings
-import zipfile
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,8 +16,9 @@ import numpy as np
 from numpy.random import RandomState
 from numpy.typing import NDArray
 
+from animix.checkpoints.npy_file import read_npy, read_npz_member
 from animix.checkpoints.pickle_data import Record
-from animix.checkpoints.zip_file import open_zip, read_member
+from animix.checkpoints.zip_file import open_zip
 from animix.errors import LatentError
 from animix.timeline.arrays import Floats, Integers
 
@@ -266,33 +263,14 @@ def _first_line(exc: BaseException) -> str:
 def _read_npz(path: Path) -> NDArray[Any]:
     with open_zip(path) as archive:
         try:
-            # A small archive can unpack to any size.
-            usual = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-            content = read_member(archive, "w.npy", MAX_BYTES, usual)
+            return read_npz_member(archive, "w", MAX_BYTES)
         except KeyError as exc:
             raise LatentError(_NOTHING) from exc
-    return _array(io.BytesIO(content))
 
 
 def _read_npy(path: Path) -> NDArray[Any]:
     with path.open("rb") as file:
-        return _array(file)
-
-
-def _array(file: BinaryIO) -> NDArray[Any]:
-    """The array of a .npy file, read when its header has been found to tell the truth."""
-    version = np.lib.format.read_magic(file)
-    if version not in _HEADERS:
-        raise LatentError("is a .npy file of an unknown version")
-    shape, _, dtype = _HEADERS[version](file)
-    if dtype.kind not in "fiu":
-        raise LatentError(f"holds {dtype.name} values, expected floating-point numbers or integers")
-    start = file.tell()
-    # A product of sizes may be 0 although one of them is astronomical; numpy takes that well.
-    if math.prod(shape) * dtype.itemsize > file.seek(0, os.SEEK_END) - start:
-        raise LatentError("can't be read as a latent (it is cut short)")
-    file.seek(0)
-    return np.lib.format.read_array(file, allow_pickle=False)
+        return read_npy(file)
 
 
 def _read_pt(path: Path) -> NDArray[Any]:
@@ -314,10 +292,5 @@ def _read_pt(path: Path) -> NDArray[Any]:
 
 
 _NOTHING = "holds no array named `w`; expected one of [num_ws, w_dim] or [w_dim]"
-
-_HEADERS = {
-    (1, 0): np.lib.format.read_array_header_1_0,
-    (2, 0): np.lib.format.read_array_header_2_0,
-}
 
 _READERS = {".npz": _read_npz, ".npy": _read_npy, ".pt": _read_pt}

@@ -22,6 +22,8 @@ class Progress:
     """So many of those done were so when it began."""
     to_encode: int = 0
     """So many frames still wait for their encoder, once all are painted."""
+    told: str = ""
+    """What else is to be told of where it stands: ``loss 0.21``."""
 
     @property
     def slowest_stage(self) -> str:

@@ -202,7 +202,7 @@ def test_a_dead_ffmpeg_loses_no_finished_chunk(folder, painted, monkeypatch, pro
         started = time.monotonic()
         with pytest.raises(EncodeError, match=words):
             list(encode(film, target))
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 15
     assert len(chunks_of(target)) == 3
     assert render(film, target) == (whole, 48)
 

@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from torch.nn.functional import conv2d, pad
 
 from animix.checkpoints.load import load_network
 from animix.checkpoints.safetensors import write_safetensors
@@ -16,7 +15,7 @@ from animix.mix import share
 from animix.networks.blend import blend
 from animix.networks.recognize import network_of
 from tests.tiny import tiny_tensors
-from tools.demo_networks import augment, discriminator, losses
+from tools.demo_networks import augment, losses
 from tools.demo_networks.evaluate import snapshot_ramp, swaps
 from tools.demo_networks.frechet import frechet_distance, gaussian_distance
 from tools.demo_networks.generator import initial_generator, map_z, synthesize, upsampled
@@ -85,22 +84,6 @@ def test_the_generator_paints_what_animix_paints_from_its_tensors():
     }
     painted = synthesize(tensors, TINY, ws, noise)
     torch.testing.assert_close(painted, network.synthesis(ws), rtol=1e-4, atol=1e-4)
-
-
-def test_the_discriminator_halves_as_a_blur_and_a_strided_convolution_do():
-    x, weight = normal(2, 3, 8, 8), normal(4, 3, 3, 3, seed=1)
-    taps = torch.tensor([1.0, 3, 3, 1]) / 8
-    smooth = torch.outer(taps, taps).expand(3, 1, 4, 4)
-    expected = conv2d(conv2d(pad(x, (2, 2, 2, 2)), smooth, groups=3), weight, stride=2)
-    torch.testing.assert_close(discriminator.halved(x, weight), expected, rtol=1e-4, atol=1e-4)
-
-
-def test_variety_is_the_mean_deviation_within_a_group():
-    x = torch.zeros(8, 2, 4, 4)
-    x[::2] = torch.tensor([1.0, 1, 3, 3])[:, None, None, None]  # pictures 0, 2, 4, 6: one group
-    found = discriminator.variety(x)
-    torch.testing.assert_close(found[::2], torch.ones(4, 1, 4, 4))
-    torch.testing.assert_close(found[1::2], torch.full((4, 1, 4, 4), 1e-4))
 
 
 def test_r1_is_the_squared_gradient_of_a_known_function():

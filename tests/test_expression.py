@@ -222,7 +222,7 @@ def test_a_hostile_expression_is_refused_in_milliseconds(text):
         expression, end = parse_expression(text, CLOCK)
         assert end == len(text)
         constant_of(expression)
-    assert time.process_time() - start < 0.05
+    assert time.process_time() - start < 0.2
 
 
 PIECES = st.sampled_from(

@@ -27,7 +27,7 @@ from tests.nvidia_files import storage_bytes
 from tests.tensorflow_files import generator, published_modules
 from tests.tiny import tiny_tensors
 
-SECONDS, BYTES = 1, 200 << 20
+SECONDS, BYTES = 5, 200 << 20
 """What refusing a hostile file may take, beyond what the process has already."""
 
 

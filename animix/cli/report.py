@@ -97,9 +97,10 @@ class Report:
             tenths = 10 * step.done // step.total
             if tenths > told and (tenths == 10 or step.elapsed_seconds > told_seconds + 1):
                 told, told_seconds = tenths, step.elapsed_seconds
+                said = f"{step.told}  " if step.told else ""
                 tell(
                     f"{title}  {step.done}/{step.total}  {step.per_second:.1f} {unit}  "
-                    f"{clock(step.eta_seconds)} left"
+                    f"{said}{clock(step.eta_seconds)} left"
                 )
             elif step.to_encode and step.elapsed_seconds > told_seconds + ENCODING_SECONDS:
                 told_seconds = step.elapsed_seconds
@@ -146,7 +147,8 @@ class BarReport(Report):
         ) as bar:
             task = bar.add_task(title, total=None, pace="")
             for step in steps:
-                pace = f"{step.per_second:.1f} {unit}  {clock(step.eta_seconds)} left"
+                said = f"{step.told}  " if step.told else ""
+                pace = f"{step.per_second:.1f} {unit}  {said}{clock(step.eta_seconds)} left"
                 if step.to_encode:
                     pace = f"{step.to_encode} to encode"
                 bar.update(task, completed=step.done, total=step.total, pace=pace)
@@ -228,6 +230,7 @@ class JsonReport(Report):
                 total=step.total,
                 per_second=round(step.per_second, 3),
                 eta_seconds=round(step.eta_seconds, 1),
+                **({"told": step.told} if step.told else {}),
             )
         return max(hundredths, told)
 

@@ -166,7 +166,7 @@ class Network:
         elif noise == "random":
             draws = [(seed, sample) for sample in range(len(ws))]
             images = stylegan2.random_noise(self.facts, self.tensors, draws, self.device, extent)
-        with full_float32():
+        with torch.no_grad(), full_float32():
             synthesize = SYNTHESES[self.facts.kind]
             return synthesize(self.facts, self.tensors, ws, images, stop_resolution, watch, extent)
 

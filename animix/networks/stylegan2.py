@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d, conv_transpose2d, leaky_relu, linear
 
+from animix.networks.clamping import clamped
 from animix.networks.continuation import CONTINUED_RESOLUTION, reflected, repeated, sides
 from animix.networks.extent import SQUARE, Extent
 from animix.networks.facts import NetworkFacts
@@ -30,7 +31,6 @@ MEMORY_FORMAT = torch.channels_last
 DEFAULT_FILTER = (1.0, 3.0, 3.0, 1.0)
 
 
-@torch.no_grad()
 def synthesize(
     facts: NetworkFacts,
     tensors: Mapping[str, Tensor],
@@ -42,8 +42,9 @@ def synthesize(
 ) -> Tensor:
     """The pictures of ws [N, num_ws, w_dim]: [N, 3, H, W] float32, nominally in [-1, 1].
 
-    ``noise`` holds an image [h, w] or [N, 1, h, w] for each layer that gets noise (``b8.conv0``),
-    h and w as ``continuation.sides`` has them.
+    They have gradients by tensors, ws and noise that ask for them. ``noise`` holds an image [h, w]
+    or [N, 1, h, w] for each layer that gets noise (``b8.conv0``), h and w as ``continuation.sides``
+    has them.
     A skip generator sums a picture up from block to block (Karras et al. 2020, figure 7): it can
     stop at a lower block and return that block's picture, a quick draft. ``watch`` is called with
     the name and the output [N, C, h, w] of each layer, the residual added.
@@ -75,7 +76,7 @@ def synthesize(
             w = ws[:, first_w + 1]
             x = styled_convolution(tensors, f"{name}.conv1", x, w, noise, clamp, gain=gain)
             if residual is not None:
-                x = x.add_(residual)
+                x = x + residual if x.requires_grad else x.add_(residual)
         if watch is not None:
             watch(f"{name}.conv1", x)
         if facts.architecture == "skip" or resolution == facts.img_resolution:
@@ -125,7 +126,7 @@ def styled_convolution(
     if layer in noise:
         x = x.add_(noise[layer] * (tensors[f"{prefix}.noise_strength"] * act_gain))
     x = leaky_relu(x, 0.2, inplace=True)
-    return x if clamp is None else x.clamp_(-clamp * gain, clamp * gain)
+    return x if clamp is None else clamped(x, clamp * gain)
 
 
 def convolved(x: Tensor, weight: Tensor, bias: Tensor | None, blur: Tensor | None) -> Tensor:
@@ -147,7 +148,7 @@ def to_rgb(
     pixels = x.permute(0, 2, 3, 1).flatten(1, 2)  # [N, HW, C], a view in channels_last
     rgb = torch.baddbmm(tensors[f"{prefix}.bias"], pixels, kernels.transpose(1, 2))
     x = rgb.reshape(*x.shape[:1], *x.shape[2:], 3).permute(0, 3, 1, 2)
-    return x if clamp is None else x.clamp_(-clamp, clamp)
+    return x if clamp is None else clamped(x, clamp)
 
 
 def skip_convolution(tensors: Mapping[str, Tensor], block: str, x: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d, conv_transpose2d, leaky_relu, linear
 
+from animix.networks.clamping import clamped
 from animix.networks.extent import SQUARE, Extent
 from animix.networks.facts import NetworkFacts
 from animix.networks.lowpass import lowpass
@@ -27,7 +28,6 @@ MIN_CHANNELS = 16
 """As many channels at least are filtered together: depthwise convolutions work on so many."""
 
 
-@torch.no_grad()
 def synthesize(
     facts: NetworkFacts,
     tensors: Mapping[str, Tensor],
@@ -39,6 +39,7 @@ def synthesize(
 ) -> Tensor:
     """The pictures of ws [N, num_ws, w_dim]: [N, 3, H, W] float32, nominally in [-1, 1].
 
+    They have gradients by tensors and ws that ask for them.
     The arguments are those of every architecture; StyleGAN3 has no noise, and no smaller picture to
     stop at. ``watch`` is called with the name and the output [N, C, h, w] of each layer.
     """
@@ -194,8 +195,8 @@ def filtered(
     for start in range(0, x.shape[1], count):
         part = x[:, start : start + count].contiguous(memory_format=layout)
         part = _resampled_up(part, plan, up, fine_sides)
-        part = leaky_relu(part, slope, inplace=True) if slope != 1 else part
-        part = part if clamp is None else part.clamp_(-clamp, clamp)
+        part = leaky_relu(part, slope, inplace=not part.requires_grad) if slope != 1 else part
+        part = part if clamp is None else clamped(part, clamp)
         parts.append(_resampled_down(part, plan, down))
     return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
 

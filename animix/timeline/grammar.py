@@ -19,7 +19,7 @@ from animix.timeline.clock import BEATS_A_BAR, Clock
 from animix.timeline.expression import KEY, SOUNDS, TIMES, Expression, Moments, Term
 from animix.timeline.functions import FUNCTIONS, OSCILLATORS
 from animix.timeline.misread import Misread, quoted, suggestion
-from animix.timeline.numbers import parse_number
+from animix.timeline.numbers import LARGEST_SEED, parse_number
 from animix.timeline.times import parse_time
 
 LONGEST = 1000
@@ -27,7 +27,6 @@ LONGEST = 1000
 MOST_TOKENS = 250
 DEEPEST = 40
 """Brackets in brackets, minus signs in a row, towers of powers."""
-LARGEST_SEED = 2**32 - 1
 
 CALLED = (*FUNCTIONS, *OSCILLATORS, "noise")
 VARIABLES = (*TIMES, KEY, *SOUNDS)

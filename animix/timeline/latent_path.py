@@ -16,10 +16,10 @@ from animix.timeline.edits import read_edits
 from animix.timeline.keyframes import Ease, Keyframe, Repeat, Track
 from animix.timeline.misread import Misread, quoted
 from animix.timeline.nodes import Broken, ListNode, MapNode, Node
-from animix.timeline.numbers import parse_whole
+from animix.timeline.numbers import LARGEST_SEED, parse_whole
 from animix.timeline.reading import Reading
 from animix.timeline.rows import MOST_KEYS, rows
-from animix.timeline.timeline import LARGEST_SEED, LatentBand, LatentKey, Latents
+from animix.timeline.timeline import LatentBand, LatentKey, Latents
 from animix.timeline.times import parse_length
 from animix.timeline.values import Quantity, parse_ease_at, read_track
 

@@ -8,6 +8,8 @@ from animix.timeline.misread import Misread, quoted
 
 LARGEST = 1e9
 """No number that shapes a picture is larger; it keeps every later sum and logarithm finite."""
+LARGEST_SEED = 2**32 - 1
+"""What numpy's RandomState takes."""
 
 # Bounded digits: a number of a million digits is refused before anything computes with it.
 _NUMBER = re.compile(

@@ -65,10 +65,6 @@ class BlendLayer:
     mark: Mark
 
 
-LARGEST_SEED = 2**32 - 1
-"""What numpy's RandomState takes."""
-
-
 @dataclass(frozen=True)
 class LatentKey:
     """A place on the latent path: a seed, or the path of a projected file."""

@@ -1,0 +1,186 @@
+"""The command that projects photos: finds the w that paints them."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from animix.cli.app import AsJson, Device, Quiet, check_writable, end, interruptible, keep_inputs
+from animix.cli.report import Report, choose_report
+from animix.errors import AnimixError, OptionError, unusable
+from animix.tables import count
+
+if TYPE_CHECKING:
+    from animix.networks.network import Network
+    from animix.projection.projecting import Result, Task
+    from animix.projection.recipe import Recipe
+
+# Whatever needs torch is imported inside the functions, so that `animix --help` answers at once.
+
+FOLDER = Path("projected")
+
+
+def project(
+    photos: Annotated[
+        list[Path], typer.Argument(metavar="PHOTO", readable=False, help="Pictures of any size.")
+    ],
+    network: Annotated[
+        Path,
+        typer.Option("--network", "-n", metavar="FILE", readable=False, help="A checkpoint."),
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="DIR", help="The folder for the results.")
+    ] = FOLDER,
+    steps: Annotated[int, typer.Option(help="First in W, then in W+.")] = 500,
+    faithful: Annotated[
+        float,
+        typer.Option(metavar="0..1", help="1: nearest to the photo; 0: most editable, for blends."),
+    ] = 0.5,
+    features: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME|FILE",
+            help="What compares: auto, discriminator, efficientnet, pixels, or a VGG16 file.",
+        ),
+    ] = "auto",
+    noise: Annotated[
+        str, typer.Option(metavar="fixed|regularised", help="Noise is found beside w, or stays.")
+    ] = "fixed",
+    crop: Annotated[
+        str | None,
+        typer.Option(metavar="X,Y,SIZE", help="The square to paint; else the middle one."),
+    ] = None,
+    tune: Annotated[
+        bool, typer.Option("--tune", help="Tune the network around each photo: a snapshot.")
+    ] = False,
+    tuning_steps: Annotated[int, typer.Option(help="Of --tune.")] = 200,
+    batch: Annotated[
+        int | None, typer.Option(help="Photos at a time; else 1 on a CPU, 8 on a GPU.")
+    ] = None,
+    device: Device = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Find the w that paints photos: files that stand in a timeline wherever a seed may.
+
+    Of each there is a .npz, a .png with the photo and what was found side by side and, with --tune,
+    a network in which it looks like the photo. Ctrl-C keeps the best so far; the same command goes
+    on from there and leaves what is done.
+    """
+    report = choose_report(as_json=as_json, quiet=quiet)
+    code = 0
+    with interruptible(report):
+        from animix.projection.recipe import Recipe
+
+        try:
+            code = _project(
+                photos,
+                network,
+                output,
+                Recipe(steps=steps, faithful=faithful, noise=noise),
+                features,
+                crop,
+                tuning_steps if tune else None,
+                batch,
+                device,
+                report,
+            )
+        except AnimixError as error:
+            report.error(str(network), error)
+            code = error.exit_code
+        except OSError as error:
+            report.error(str(output), unusable(error, str(output)))
+            code = OptionError.exit_code
+    end(report, code)
+
+
+def _project(
+    photos: Sequence[Path],
+    network_file: Path,
+    output: Path,
+    recipe: Recipe,
+    features: str,
+    crop: str | None,
+    tuning_steps: int | None,
+    batch: int | None,
+    device: str | None,
+    report: Report,
+) -> int:
+    """Project photos and tell what was made; the exit code."""
+    from animix.checkpoints.load import load_network
+    from animix.engine.device import choose_device
+    from animix.projection.judges import choose_features
+    from animix.projection.projecting import Projecting
+    from animix.projection.tuning import TuningRecipe
+
+    chosen = choose_device(device)
+    tuning = None if tuning_steps is None else TuningRecipe(steps=tuning_steps)
+    if output.exists() and not output.is_dir():
+        raise OptionError(f"--output {output}: is a file; name a folder")
+    opened = load_network(network_file).to(chosen)
+    judging, note = choose_features(features, network_file, opened, chosen)
+    if note:
+        report.note(note)
+    tasks, code = _tasks(photos, crop, opened, output, report)
+    if not tasks:
+        return code
+    for task in tasks:
+        for target in (task.target, task.comparison, task.snapshot):
+            keep_inputs(target, [*photos, network_file], "command")
+    check_writable(tasks[0].target.with_suffix(".part"))
+    projecting = Projecting(network_file, opened, tasks, judging, recipe, tuning, batch)
+    # A Ctrl-C in what shows the steps ends them as well: so the best is written before it is told.
+    with closing(projecting.steps()) as steps:
+        deque(report.follow(count(len(tasks), "photo"), steps, unit="steps/s"), maxlen=0)
+    for result in projecting.results:
+        _tell(result, report)
+    return code
+
+
+def _tasks(
+    photos: Sequence[Path], crop: str | None, network: Network, folder: Path, report: Report
+) -> tuple[list[Task], int]:
+    """What is to be painted, and the exit code of photos that can't be."""
+    from animix.photos.crop import centre_crop, parse_crop
+    from animix.photos.photo import read_photo
+    from animix.projection.projecting import task_of
+
+    wanted = None if crop is None else parse_crop(crop)
+    tasks, code = [], 0
+    for path in photos:
+        try:
+            photo = read_photo(path)
+            for text in photo.notes:
+                report.note(f"{path}: {text}")
+            target = folder / f"{path.stem}.npz"
+            tasks.append(task_of(photo, wanted or centre_crop(photo), network, target))
+        except AnimixError as error:
+            report.error(str(path), error)
+            code = max(code, error.exit_code)
+    return tasks, code
+
+
+def _tell(result: Result, report: Report) -> None:
+    """Tell what was found of a photo."""
+    task, projected = result.task, result.projected
+    settings = projected.settings
+    there = "; was there already" if result.was_there else ""
+    report.result(
+        f"{task.target}  {projected.photo}: PSNR {settings['psnr']:.1f} dB, as unusual as "
+        f"{settings['strangeness']:.1f} seeds{there}",
+        file=str(task.target),
+        comparison=str(task.comparison),
+        photo=str(task.photo),
+        psnr=settings["psnr"],
+        strangeness=settings["strangeness"],
+        step=settings["step"],
+        was_there=result.was_there,
+        **({"snapshot": str(result.snapshot)} if result.snapshot else {}),
+    )
+    if result.snapshot:
+        report.result(f"{result.snapshot}  tuned around it", file=str(result.snapshot))

@@ -1,0 +1,1 @@
+"""Photos: read upright whatever they come as, cut out of, and laid back into."""
