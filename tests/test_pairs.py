@@ -15,7 +15,8 @@ from PIL import Image
 
 from animix.errors import AnimixError, OptionError, RenderError
 from animix.pairs import data_set, press
-from animix.pairs.data_set import Critic, DataSet
+from animix.pairs.critic import Critic
+from animix.pairs.data_set import DataSet
 from animix.pairs.layout import Layout
 from animix.pairs.moment import moment_of_networks, moment_of_timeline, read_ranges
 from animix.pairs.order import Order
@@ -497,7 +498,8 @@ BASE, ART = "{folder}/base.safetensors", "{folder}/art-1.safetensors"
         ([BASE, ART, "--count", "1", "--at", "2s"], "--at is for timelines"),
         ([BASE, ART, "--count", "1", "--first-seed", "-1"], "--first-seed -1: expected 0 to"),
         ([BASE, ART, "--count", "1", "--best", "2"], "--best 2: expected a share"),
-        ([BASE, ART, "--count", "1", "--best", "0.5"], "need a discriminator"),
+        ([BASE, ART, "--count", "1", "--best", "0.5"], "carries no discriminator"),
+        ([BASE, ART, "--count", "1", "--discriminator", BASE], "is for --best and --min-score"),
         ([BASE, ART, "--count", "1", "--distinct", "65"], "--distinct 65: expected 1 to 64"),
         ([BASE, "{folder}/none.pkl", "--count", "1"], "none.pkl"),
         ([BASE, "{folder}/big.safetensors", "--count", "1"], "can't be mixed"),

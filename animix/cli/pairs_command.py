@@ -103,6 +103,10 @@ def pairs(
     best: Annotated[
         float | None, typer.Option(metavar="SHARE", help="Keep this share, by score: 0.5.")
     ] = None,
+    discriminator: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", readable=False, help="What scores; else the base's own."),
+    ] = None,
     device: Device = None,
     memory: Memory = None,
     precision: Precision = None,
@@ -123,6 +127,7 @@ def pairs(
     laid = {name: given for name, given in laying.items() if given}
 
     def make(_: Path) -> None:
+        from animix.pairs.critic import discriminator_of
         from animix.pairs.data_set import DataSet
         from animix.pairs.layout import Layout
         from animix.pairs.moment import parse_range
@@ -142,6 +147,8 @@ def pairs(
         seeds = Seeds(first_seed)
         if photos is None and count is None:
             raise OptionError("how many? give --count, such as --count 20000")
+        if discriminator is not None and not order.scores:
+            raise OptionError("--discriminator is for --best and --min-score: give one of them")
         if photos is not None and (truncation is not None or first_seed):
             name = "--first-seed" if first_seed else "--truncation"
             raise OptionError(f"{name} is for seeds: projected photos go through as they are")
@@ -160,7 +167,8 @@ def pairs(
             subjects = Photos(photos, moment.film.painted.facts)
         for note in moment.notes:
             report.note(note)
-        data_set = DataSet(moment, subjects, output, order)
+        critic = discriminator_of(moment.film, discriminator) if order.scores else None
+        data_set = DataSet(moment, subjects, output, order, critic)
         with closing(data_set.make()) as steps:
             last = deque(report.follow(output.name, steps, unit="pictures/s"), maxlen=1)[0]
         tell_data_set(report, data_set, last)

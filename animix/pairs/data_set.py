@@ -6,17 +6,17 @@ import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from animix.errors import OptionError, RenderError
+from animix.pairs.critic import Critic
 from animix.pairs.manifest import Line, Manifest, is_there, sweep, unwritable
 from animix.pairs.moment import Moment
 from animix.pairs.order import Order
-from animix.pairs.painter import Pair, Scorer, paint_pairs
+from animix.pairs.painter import Pair, paint_pairs
 from animix.pairs.press import Press
 from animix.pairs.sieve import Sieve, Sifting, Words, hash_pictures
 from animix.pairs.subject import Photos, Seeds, cells_of
@@ -29,15 +29,6 @@ MOST_LEFT_OUT = 10_000
 
 SCORED = 256
 """Latents of which the share to keep is taken."""
-
-
-@dataclass(frozen=True)
-class Critic:
-    """What scores pictures: a network's discriminator, say."""
-
-    scorer: Scorer
-    name: str
-    """What it is, and which: a file's name and digest."""
 
 
 class DataSet:
@@ -60,7 +51,7 @@ class DataSet:
         if order.count is None and isinstance(subjects, Seeds):
             raise OptionError("how many? give --count, such as --count 20000")
         if order.scores and critic is None:
-            raise OptionError("--best and --min-score need a discriminator, and there is none")
+            raise OptionError("--best and --min-score need a discriminator; give --discriminator")
         self.folder = folder
         self.stages = Stages()
         """What was waited for; and in all threads together, how long encoding and writing took."""

@@ -109,6 +109,7 @@ def _paint_cell(
     rows = [moment.rows(subject) for subject in whole]
     chosen = slice(wanted[0] - start, wanted[-1] - start + 1)
     kept = [number - wanted[0] for number in wanted]
+    places = [number - start for number in wanted]
     engine.add_latents(
         {s.source: s.w for s in whole if isinstance(s.source, str) and s.w is not None}
     )
@@ -122,7 +123,7 @@ def _paint_cell(
             is_finite = torch.isfinite(pictures.flatten(1).sum(dim=1))
             finite = is_finite if finite is None else finite & is_finite
             if scorer is not None and number == 0:
-                scores = Transfer(scorer(pictures), copies)
+                scores = Transfer(_scores(scorer, pictures, places, size), copies)
             pixels = to_rgb8(_laid(pictures, side), of_side[0].index)
             sides.append(Transfer(pixels, copies))
         assert finite is not None, "a cell has two sides"
@@ -134,6 +135,18 @@ def _paint_cell(
         done,
         scores,
     )
+
+
+def _scores(scorer: Scorer, pictures: Tensor, places: Sequence[int], size: int) -> Tensor:
+    """The scores of a cell's pictures, each in the place that it always has.
+
+    How many there are, and where, decides a score's last bits.
+    """
+    cell = pictures.new_zeros(size, *pictures.shape[1:])
+    for place, picture in zip(places, pictures, strict=True):
+        cell[place] = picture
+    scores = scorer(cell)
+    return torch.stack([scores[place] for place in places])
 
 
 def _laid(pictures: Tensor, side: int | None) -> Tensor:

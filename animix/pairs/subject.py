@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from animix.errors import LatentError, OptionError
 from animix.latents import load_latent
 from animix.networks.facts import NetworkFacts
-from animix.timeline.timeline import LARGEST_SEED
+from animix.timeline.numbers import LARGEST_SEED
 
 TAG = 0x70616972
 """Sets what is drawn for a latent apart from all else that is drawn from its seed."""
