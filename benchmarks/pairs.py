@@ -24,12 +24,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from engine import random_network
 from numpy.typing import NDArray
-from render import processor
+from render import processor, random_network
 
 import animix
-from animix.checkpoints.save import save_network
 from animix.engine.device import choose_device, painting
 from animix.pairs.data_set import DataSet
 from animix.pairs.layout import Layout
@@ -62,7 +60,14 @@ def main() -> None:
         if options.side:
             files = [folder / "base.safetensors", folder / "other.safetensors"]
             for seed, file in enumerate(files):
-                save_network(random_network(options.side, seed), file)
+                random_network(
+                    file,
+                    img_resolution=options.side,
+                    channel_base=32768,
+                    channel_max=512,
+                    w_dim=512,
+                    seed=seed,
+                )
         moment = moment_of_networks(files, read_ranges(1, swap=["16"]), device=str(device))
         found = measure(moment, options.count, options.runs, folder)
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
