@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
 from animix.checkpoints.discriminators import load_discriminator
 from animix.errors import OptionError
 from animix.film import Film
+from animix.networks.discriminator import Discriminator
 from animix.pairs.painter import Scorer
-from animix.whole_file import digest_of
 
 
 @dataclass(frozen=True)
@@ -39,5 +40,12 @@ def discriminator_of(film: Film, file: Path | None = None) -> Critic:
             f"{chosen}: its discriminator takes {found.img_resolution} px, these networks make "
             f"{side}"
         )
-    there = found.to(film.engine.device)
-    return Critic(there.scores, digest_of(chosen))
+    return Critic(found.to(film.engine.device).scores, _digest(found))
+
+
+def _digest(discriminator: Discriminator) -> str:
+    """The SHA-256 of its names and numbers, in whatever file they stand."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(discriminator.tensors.items()):
+        digest.update(name.encode() + tensor.numpy().tobytes())
+    return digest.hexdigest()
