@@ -16,7 +16,7 @@ from animix.pairs.critic import Critic
 from animix.pairs.manifest import Line, Manifest, is_there, sweep, unwritable
 from animix.pairs.moment import Moment
 from animix.pairs.order import Order
-from animix.pairs.painter import Pair, paint_pairs
+from animix.pairs.painter import Pair, paint_pairs, score_bases
 from animix.pairs.press import Press
 from animix.pairs.sieve import Sieve, Sifting, Words, hash_pictures
 from animix.pairs.subject import Photos, Seeds, cells_of
@@ -27,7 +27,7 @@ from animix.video.settings import num_cores
 MOST_LEFT_OUT = 10_000
 """Latents in a row of which none is kept: then none ever will be."""
 
-SCORED = 256
+SCORED = 128
 """Latents of which the share to keep is taken."""
 
 
@@ -96,7 +96,7 @@ class DataSet:
             **self._moment.settings(),
             **self._subjects.settings(),
             **self._order.settings(),
-            "critic": self._critic.name if self._critic else None,
+            "discriminator": self._critic.name if self._critic else None,
         }
 
     def _make(self, manifest: Manifest) -> Generator[Progress, None, None]:
@@ -136,7 +136,11 @@ class DataSet:
         order = self._order
         sieve = order.sieve
         if order.best is not None:
-            sieve = Sieve(self._least_of_best(order.best), sieve.distinct)
+            scores: list[float] = []
+            for some in self._first_scores():
+                scores += some
+                yield progress()
+            sieve = Sieve(float(np.quantile(scores, 1 - order.best)), sieve.distinct)
         sifts = sieve != Sieve()
         sifting = Sifting(sieve, [line["hash"] for line in manifest.lines if "hash" in line])
         self.left_out = sifting.left_out
@@ -170,7 +174,7 @@ class DataSet:
             self._moment,
             self._subjects,
             cells_of(numbers, size),
-            side=self._order.side,
+            size=self._order.side,
             scorer=self._critic.scorer if self._critic else None,
         )
 
@@ -202,11 +206,12 @@ class DataSet:
                 lost[number] = place
         return lost
 
-    def _least_of_best(self, share: float) -> float:
-        """The score that such a share of the first latents reaches."""
-        numbers = self._subjects.numbers[:SCORED]
-        scores = [pair.score for pairs in self._painted(numbers) for pair in pairs]
-        return float(np.quantile([score for score in scores if score is not None], 1 - share))
+    def _first_scores(self) -> Iterator[list[float]]:
+        """The scores of the first latents, a cell at a time."""
+        assert self._critic is not None, "an order for the best has one"
+        size = self._moment.film.engine.batch_size
+        cells = cells_of(self._subjects.numbers[:SCORED], size)
+        return score_bases(self._moment, self._subjects, cells, self._critic.scorer)
 
 
 def _hashes(pairs: Sequence[Pair]) -> list[Words | None]:

@@ -39,7 +39,8 @@ class Manifest:
             self._open(settings, folders)
         except OSError as exc:
             self.close()
-            raise unwritable(folder, exc) from exc
+            message = f"{folder} can't be written: {exc.strerror or exc}; name another folder"
+            raise OptionError(message) from exc
         except BaseException:
             self.close()
             raise
@@ -166,10 +167,10 @@ def _change(name: str, before: Any, now: Any) -> str:
     """How a setting differs, where that is short.
 
     >>> _change("layout", "folders", "train"), _change("mix", [[1.0, 0.0]] * 9, None)
-    ('layout: folders, now train', 'another mix')
+    ('layout: folders, now train', 'other mix')
     """
     if any(isinstance(value, (list, dict)) for value in (before, now)):
-        return f"another {name}"
+        return f"other {name}"
     words = ["none" if value is None else str(value)[:40] for value in (before, now)]
     return f"{name}: {words[0]}, now {words[1]}"
 

@@ -84,7 +84,7 @@ class Moment:
             ],
             "mapping": digest_of(film.home_files[1]),
             "mix": None if self.laid else row.mix.tolist(),
-            "laid": [[astuple(low), astuple(high)] for low, high in self.laid],
+            "swap, alpha, width, take": [[astuple(low), astuple(high)] for low, high in self.laid],
             "truncation": list(self.truncation) if self.truncation else row.psi.tolist(),
             "edits": [[edit.digest, amounts.tolist()] for edit, amounts in row.edits],
             "labels": [list(label) for label in row.labels],

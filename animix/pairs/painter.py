@@ -71,87 +71,116 @@ def paint_pairs(
     subjects: Seeds | Photos,
     cells: Iterable[list[int]],
     *,
-    side: int | None = None,
+    size: int | None = None,
     scorer: Scorer | None = None,
 ) -> Generator[list[Pair], None, None]:
     """The pairs of numbered latents, those of a cell together, made ahead of their use.
 
-    Pictures of ``side`` pixels; None: the networks' own. The numbers of a cell lie in one cell of
-    the engine and ascend. What else is painted with a pair is decided by its number alone, so it is
-    the same bit for bit whichever others are asked for.
+    Pictures of ``size`` pixels a side; None: the networks' own. The numbers of a cell lie in one
+    cell of the engine and ascend. What else is painted with a pair is decided by its number alone,
+    so it is the same bit for bit whichever others are asked for.
     """
     engine = moment.film.engine
     on_cuda = engine.device.type == "cuda"
     copies = new_stream(engine.device) if on_cuda else None
     under_way: list[_Painted] = []
-    for cell in cells:
-        under_way.append(_paint_cell(moment, subjects, cell, side, scorer, copies))
+    for numbers in cells:
+        cell = _cell(moment, subjects, numbers)
+        under_way.append(_paint_cell(moment, cell, size, scorer, copies))
         if len(under_way) >= (CELLS_AHEAD if on_cuda else 1):
             yield under_way.pop(0).wait()
     while under_way:
         yield under_way.pop(0).wait()
 
 
+def score_bases(
+    moment: Moment, subjects: Seeds | Photos, cells: Iterable[list[int]], scorer: Scorer
+) -> Generator[list[float], None, None]:
+    """The scores of numbered latents by the base's pictures, as ``paint_pairs`` has them."""
+    for numbers in cells:
+        cell = _cell(moment, subjects, numbers)
+        with painting(moment.film.engine.device, ADVICE):
+            scores = _scores(scorer, cell, _paint(moment, cell, 0))
+            yield scores.tolist()
+
+
+@dataclass(frozen=True, eq=False)
+class _Cell:
+    """All latents of an engine's cell, and which of them are wanted."""
+
+    subjects: list[Subject]
+    rows: list[tuple[Row, Row]]
+    wanted: list[int]
+    """Their places."""
+
+
+def _cell(moment: Moment, subjects: Seeds | Photos, numbers: Sequence[int]) -> _Cell:
+    """The cell of some numbers, with all that lie in it.
+
+    With a mix for each latent all of the cell decide how it is painted. So a cell of seeds is
+    whole, even if the first that is asked for lies in its middle.
+    """
+    size = moment.film.engine.batch_size
+    start = numbers[0] // size * size
+    whole = [subjects.at(number) for number in subjects.cell(start, size)]
+    rows = [moment.rows(subject) for subject in whole]
+    return _Cell(whole, rows, [number - start for number in numbers])
+
+
+def _paint(moment: Moment, cell: _Cell, side: int) -> Tensor:
+    """The wanted pictures of a cell, until the next that are painted; side 0 is the base."""
+    engine = moment.film.engine
+    files = {s.source: s.w for s in cell.subjects if isinstance(s.source, str) and s.w is not None}
+    engine.add_latents(files)
+    first, last = cell.wanted[0], cell.wanted[-1]
+    pictures = engine.pictures([rows[side] for rows in cell.rows], slice(first, last + 1))
+    if len(cell.wanted) == len(pictures):
+        return pictures
+    return torch.stack([pictures[place - first] for place in cell.wanted])
+
+
 def _paint_cell(
     moment: Moment,
-    subjects: Seeds | Photos,
-    wanted: Sequence[int],
-    side: int | None,
+    cell: _Cell,
+    size: int | None,
     scorer: Scorer | None,
     copies: torch.cuda.Stream | None,
 ) -> _Painted:
-    engine = moment.film.engine
-    size = engine.batch_size
-    start = wanted[0] // size * size
-    # With a mix for each latent, all of the cell decide how it is painted. Of seeds that begin or
-    # end inside of one, the whole cell is the same as that of any others.
-    whole = [subjects.at(number) for number in subjects.cell(start, size)]
-    rows = [moment.rows(subject) for subject in whole]
-    chosen = slice(wanted[0] - start, wanted[-1] - start + 1)
-    kept = [number - wanted[0] for number in wanted]
-    places = [number - start for number in wanted]
-    engine.add_latents(
-        {s.source: s.w for s in whole if isinstance(s.source, str) and s.w is not None}
-    )
-    sides, finite, scores = [], None, None
-    with painting(engine.device, ADVICE):
-        for number, of_side in enumerate(zip(*rows, strict=True)):
-            pictures = engine.pictures(of_side, chosen)
-            if len(kept) < len(pictures):
-                pictures = torch.stack([pictures[place] for place in kept])
+    frame = moment.base.index
+    sides, finite, scores = [], [], None
+    with painting(moment.film.engine.device, ADVICE):
+        for side in (0, 1):
+            pictures = _paint(moment, cell, side)
             # A sum is finite if all are, short of numbers that no picture has.
-            is_finite = torch.isfinite(pictures.flatten(1).sum(dim=1))
-            finite = is_finite if finite is None else finite & is_finite
-            if scorer is not None and number == 0:
-                scores = Transfer(_scores(scorer, pictures, places, size), copies)
-            pixels = to_rgb8(_laid(pictures, side), of_side[0].index)
-            sides.append(Transfer(pixels, copies))
-        assert finite is not None, "a cell has two sides"
-        done = Transfer(finite, copies)
+            finite.append(torch.isfinite(pictures.flatten(1).sum(dim=1)))
+            if scorer is not None and side == 0:
+                scores = Transfer(_scores(scorer, cell, pictures), copies)
+            sides.append(Transfer(to_rgb8(_laid(pictures, size), frame), copies))
+        are_finite = Transfer(finite[0] & finite[1], copies)
     return _Painted(
-        [whole[number - start] for number in wanted],
-        [rows[number - start] for number in wanted],
+        [cell.subjects[place] for place in cell.wanted],
+        [cell.rows[place] for place in cell.wanted],
         (sides[0], sides[1]),
-        done,
+        are_finite,
         scores,
     )
 
 
-def _scores(scorer: Scorer, pictures: Tensor, places: Sequence[int], size: int) -> Tensor:
-    """The scores of a cell's pictures, each in the place that it always has.
+def _scores(scorer: Scorer, cell: _Cell, pictures: Tensor) -> Tensor:
+    """The scores of a cell's wanted pictures, each in the place that it always has.
 
     How many there are, and where, decides a score's last bits.
     """
-    cell = pictures.new_zeros(size, *pictures.shape[1:])
-    for place, picture in zip(places, pictures, strict=True):
-        cell[place] = picture
-    scores = scorer(cell)
-    return torch.stack([scores[place] for place in places])
+    all_places = pictures.new_zeros(len(cell.subjects), *pictures.shape[1:])
+    for place, picture in zip(cell.wanted, pictures, strict=True):
+        all_places[place] = picture
+    scores = scorer(all_places)
+    return torch.stack([scores[place] for place in cell.wanted])
 
 
-def _laid(pictures: Tensor, side: int | None) -> Tensor:
+def _laid(pictures: Tensor, size: int | None) -> Tensor:
     """Pictures at the size that is asked for."""
-    if side is None or pictures.shape[-2:] == (side, side):
+    if size is None or pictures.shape[-2:] == (size, size):
         return pictures
     framing = Framing(fit="stretch")
-    return torch.stack([lay(picture, (side, side), framing) for picture in pictures])
+    return torch.stack([lay(picture, (size, size), framing) for picture in pictures])
