@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,7 @@ from animix.pairs.sieve import Sieve
 from animix.pairs.subject import Photos, Seeds
 from animix.timeline.reader import load_timeline
 from tests.test_discriminator import tiny_discriminator
-from tests.tiny import relative_of, tiny_stylegan3, tiny_tensors, write_tensors, write_tiny
+from tests.tiny import fastly, relative_of, tiny_stylegan3, tiny_tensors, write_tensors, write_tiny
 
 TIMELINE = """
 networks: {base: base.safetensors, art: "art-*.safetensors"}
@@ -130,6 +131,19 @@ def test_a_line_of_the_manifest_makes_its_pair_again(folder, tmp_path):
     for side in "ab":
         again = (tmp_path / "one" / line[side]).read_bytes()
         assert again == (tmp_path / "set" / line[side]).read_bytes()
+
+
+def test_a_pair_is_the_same_whatever_cell_of_a_gpu_it_is_made_in(folder, tmp_path):
+    # Where all of a cell have one mix its weights are shared, and that decides the last bits.
+    for laid in ({"swap": ["4..16"]}, {"swap": ["8"]}):
+        moment = networks(folder, **laid)
+        moment = replace(moment, film=fastly(moment.film, batch_size=4))
+        target = tmp_path / laid["swap"][0]
+        made(moment, target / "set", Order(count=11))
+        made(moment, target / "one", Order(count=1), Seeds(6))
+        for side in "AB":
+            again = (target / "one" / side / "000006.png").read_bytes()
+            assert again == (target / "set" / side / "000006.png").read_bytes()
 
 
 def test_the_mix_and_truncation_of_a_line_are_what_its_pair_was_painted_with(folder, tmp_path):

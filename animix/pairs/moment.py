@@ -51,7 +51,7 @@ class Moment:
         psi, mix = self.base.psi, self.blended.mix
         if self.truncation is not None:
             psi = np.full(len(psi), between(*self.truncation, shares[0]))
-        if self.laid:
+        if any(low != high for low, high in self.laid):
             mix = self._mix(shares[1:])
         base = replace(self.base, points=(point,), psi=psi)
         return base, replace(self.blended, points=(point,), psi=psi, mix=mix)
