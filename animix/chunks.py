@@ -35,6 +35,8 @@ def chunk_keys(
     latents = {name: digests[path] for name, path in latent_files(film.timeline).items()}
     networks = [digests[file] for file in film.engine.shelf.files]
     common = _texts(*_of_painting(film), *(digests[file] for file in film.home_files), *encoding)
+    if into := film.timeline.frame.into:
+        common += _texts(latents[into.file])  # which holds the photo's digest
     footage, places = film.footage, film.view.places
 
     def key(frames: range) -> str:
@@ -78,12 +80,12 @@ def files_of(film: Film) -> set[Path]:
 
 
 def latent_files(timeline: Timeline) -> dict[str, Path]:
-    """The projected latents and directions that a timeline names."""
+    """The projected latents and directions that a timeline names, and the photo it shows."""
     names = (key.source for band in timeline.latents for key in band.path.keys)
     directions = (edit.direction for edit in edits(timeline))
-    return {
-        name: timeline.path.parent / name for name in (*names, *directions) if isinstance(name, str)
-    }
+    into = [timeline.frame.into.file] if timeline.frame.into else []
+    named = (*names, *directions, *into)
+    return {name: timeline.path.parent / name for name in named if isinstance(name, str)}
 
 
 def _of_row(row: Row, latents: Mapping[str, str]) -> bytes:

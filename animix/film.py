@@ -22,6 +22,7 @@ from animix.engine.device import (
     painting,
 )
 from animix.engine.make import Engine, make_engine
+from animix.engine.pasting import Scene
 from animix.engine.pixels import to_rgb8
 from animix.engine.precision import choose_precision
 from animix.engine.shelf import Shelf
@@ -37,6 +38,7 @@ from animix.networks.network import Network
 from animix.progress import Follow
 from animix.sampling import make_schedule
 from animix.schedule import Column, Row, Schedule
+from animix.setting import open_scene
 from animix.timeline.keyframes import Clip
 from animix.timeline.output import Output
 from animix.timeline.timeline import Timeline
@@ -196,6 +198,7 @@ def open_film(
     home, differences = open_cast(timeline, columns, runs, load)
     mistakes: list[Mistake] = []
     projected = open_latents(timeline, home.facts, mistakes)
+    scene = open_scene(timeline, mistakes)
     directions = open_directions(timeline, home, mistakes)
     try:
         shown = replace(timeline, outputs=outputs)
@@ -210,7 +213,7 @@ def open_film(
     if lengths:
         painted = make_schedule(shown, home.facts, columns, directions, lengths)
 
-    views = tuple(_view(timeline, output, painted, draft=draft) for output in outputs)
+    views = tuple(_view(timeline, output, painted, scene, draft=draft) for output in outputs)
     stop_resolution = None
     if draft and home.facts.architecture == "skip" and home.img_resolution > 4:
         stop_resolution = home.img_resolution // 2
@@ -243,6 +246,7 @@ def open_film(
             *timeline.bases,
             *(file for run in runs.values() for file in run),
             *(timeline.path.parent / name for name in projected),
+            *([timeline.path.parent / timeline.frame.into.file] if timeline.frame.into else []),
             *(timeline.path.parent / name for name in directions if isinstance(name, str)),
             *((soundtrack.path,) if soundtrack else ()),
         ),
@@ -317,16 +321,18 @@ def _painted_for(timeline: Timeline, output: Output, *, draft: bool) -> tuple[Ex
     return extent_of(output.canvas_size(timeline.size or (512, 512))), is_draft
 
 
-def _view(timeline: Timeline, output: Output, painted: Schedule, *, draft: bool) -> View:
+def _view(
+    timeline: Timeline, output: Output, painted: Schedule, scene: Scene | None, *, draft: bool
+) -> View:
     """The frames of an output on their canvas, of all that are painted."""
-    own_size = (painted.facts.img_resolution,) * 2
+    own_size = scene.canvas_size if scene else (painted.facts.img_resolution,) * 2
     width, height = output.canvas_size(output.size or timeline.size or own_size)
     if draft:
         width, height = (max(2, side // 4 * 2) for side in (width, height))
     rate = output.fps or painted.clip.fps
     schedule = painted.film(rate, output.fit or timeline.frame.fit)
     places = painted.instants.places(schedule.instants)
-    return View(schedule, places, (width, height), output.pixel_format)
+    return View(schedule, places, (width, height), output.pixel_format, scene)
 
 
 def _seam_notes(clip: Clip, outputs: Sequence[Output]) -> list[str]:

@@ -16,6 +16,7 @@ from torch import Tensor
 from animix.crew import Take, one_by_one, share_out
 from animix.engine.device import painting
 from animix.engine.make import Engine
+from animix.engine.pasting import Scene, paste
 from animix.engine.pixels import lay, lies_as_it_is, to_bytes
 from animix.engine.transfer import Transfer, new_stream
 from animix.errors import RenderError
@@ -52,6 +53,8 @@ class View:
     canvas_size: tuple[int, int]
     """Width and height in pixels."""
     pixel_format: PixelFormat
+    scene: Scene | None = None
+    """The photo that its pictures are laid into."""
 
     @property
     def frame_bytes(self) -> int:
@@ -241,13 +244,19 @@ def _canvases(pictures: Tensor, first: int, view: View, frames: range) -> Tensor
     """The pictures of a view's frames on their canvases, [N, 3, H, W]; ``first`` is theirs."""
     places = (view.places[[*frames]] - first).tolist()
     framings = [view.schedule.frame.at(index) for index in frames]
-    if all(lies_as_it_is(pictures, view.canvas_size, framing) for framing in framings):
+    if view.scene is None and all(
+        lies_as_it_is(pictures, view.canvas_size, framing) for framing in framings
+    ):
         if places == [*range(places[0], places[0] + len(places))]:
             return pictures[places[0] : places[-1] + 1]
         # Kernels read them one after the other, and an index would be waited for on its way.
         return torch.stack([pictures[place] for place in places])
     with step("framing"):
         pairs = zip(places, framings, strict=True)
+        if (scene := view.scene) is not None:
+            return torch.stack(
+                [paste(pictures[place], scene, view.canvas_size, each) for place, each in pairs]
+            )
         return torch.stack(
             [lay(pictures[place], view.canvas_size, framing) for place, framing in pairs]
         )

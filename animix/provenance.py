@@ -15,6 +15,7 @@ from animix.film import Film
 from animix.timeline.audio import AUTO, TEMPO_KEYS
 from animix.timeline.clock import Clock
 from animix.timeline.document import MOST_CHARACTERS
+from animix.timeline.files import with_into
 from animix.timeline.latent_path import renamed
 from animix.timeline.nodes import ListNode, MapNode, Node, TextNode, with_texts
 from animix.timeline.output import Output
@@ -124,6 +125,10 @@ def _resolved(film: Film, names: Mapping[Path, str]) -> MapNode:
     found = {**defaults, **written, **told}
     latents = {source: names[path] for source, path in latent_files(timeline).items()}
     found["latents"] = with_texts(found["latents"], lambda text: renamed(text, latents))
+    if "frame" in found:
+        found["frame"] = with_into(
+            found["frame"], lambda node: replace(node, text=latents.get(node.text, node.text))
+        )
     audio = _with_tempo(written.get("audio"), timeline.clock)
     if film.soundtrack is not None and audio is not None:
         sound = names[film.soundtrack.path]
@@ -158,8 +163,8 @@ def _output(output: Output) -> MapNode:
 
 def _whole_size(film: Film) -> tuple[int, int]:
     """Width and height of the canvas where it is no draft's."""
-    side = film.schedule.facts.img_resolution
-    return film.timeline.size or (side, side)
+    side, scene = film.schedule.facts.img_resolution, film.view.scene
+    return film.timeline.size or (scene.canvas_size if scene else (side, side))
 
 
 def _networks(film: Film, names: Mapping[Path, str]) -> MapNode:

@@ -18,6 +18,7 @@ from animix.chunks import latent_files
 from animix.errors import OptionError
 from animix.provenance import DIGEST_DIGITS, literal, with_audio_file, without_target
 from animix.timeline.document import parse_document
+from animix.timeline.files import with_into
 from animix.timeline.latent_path import renamed
 from animix.timeline.nodes import MapNode, Node, TextNode, with_texts
 from animix.timeline.reader import read_timeline
@@ -171,6 +172,9 @@ def _with_places(root: MapNode, places: Mapping[str, str]) -> MapNode:
         "networks": lambda node: with_texts(node, lambda text: places.get(text, text)),
         "latents": lambda node: with_texts(node, lambda text: renamed(text, places)),
         "audio": lambda node: with_audio_file(node, lambda text: places.get(text, text)),
+        "frame": lambda node: with_into(
+            node, lambda text: replace(text, text=places.get(text.text, text.text))
+        ),
     }
     entries = (
         (key, changes[key.text](value) if key.text in changes else value)

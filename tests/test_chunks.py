@@ -269,8 +269,8 @@ def test_an_interrupted_film_of_any_format_goes_on(folder, painted, name):
 
 
 QUALITY = {
-    "crf": ("output: {codec: h265, crf: 18}", "output: {codec: h265, crf: 30}"),
-    "codec": ("output: {codec: h265}", "output: {codec: av1}"),
+    "crf": ("output: {codec: av1, crf: 18}", "output: {codec: av1, crf: 30}"),
+    "codec": ("output: {codec: vp9}", "output: {codec: av1}"),
 }
 
 

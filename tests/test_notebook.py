@@ -12,7 +12,12 @@ from PIL import Image
 
 NOTEBOOK = Path(__file__).parent.parent / "docs" / "blend-a-photo.ipynb"
 CELLS = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
-SHORT = {"STEPS = 60": "STEPS = 2", "fps: 12": "fps: 2", "size: 256x256": "size: 128x128"}
+SHORT = {
+    "STEPS = 60": "STEPS = 2",
+    "fps: 12": "fps: 2",
+    "size: 256x256": "size: 128x128",
+    "../timelines": str(NOTEBOOK.parent.parent / "timelines"),
+}
 """As much of it as a test has time for."""
 
 

@@ -1,6 +1,7 @@
 """Projection: pictures are found again, the prior holds w back, noise stays noise, tuning helps."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from animix.errors import AnimixError, NetworkError, OptionError, RenderError
 from animix.networks.recognize import network_of
 from animix.projection import judges
 from animix.projection.distance import Distance, Weights, edge_distance, pixel_distance, pyramid
+from animix.projection.efficientnet import efficientnet_features
 from animix.projection.features import Features, discriminator_features
 from animix.projection.noise import correlation, normalise
 from animix.projection.prior import prior_of
@@ -313,6 +315,12 @@ def test_without_any_features_that_is_told(tmp_path, monkeypatch):
     for wanted in ("discriminator", "nowhere.pth"):
         with pytest.raises(OptionError):
             judges.choose_features(wanted, path, network, CPU)
+
+
+def test_efficientnet_that_is_missing_is_told_with_what_brings_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "efficientnet_lite_pytorch", None)
+    with pytest.raises(OptionError, match=r"animix\[features\]"):
+        efficientnet_features(CPU)
 
 
 def test_features_may_be_a_file(tmp_path):

@@ -95,9 +95,13 @@ def test_a_film_of_segments_has_each_frame_at_its_time(tmp_path: Path, preset, f
     assert mp4.frame_ticks(path) == {settings.timescale / fps}
 
 
-@pytest.mark.parametrize("preset", ["ultrafast", "superfast"])
-def test_a_joined_film_says_what_one_from_one_piece_says(tmp_path: Path, preset):
-    settings = replace(SMALL, preset=preset, title="Porcelain: ünï=code")
+@pytest.mark.parametrize(
+    "made",
+    [{"preset": "ultrafast"}, {"preset": "superfast"}, {"codec": "h265", "preset": "medium"}],
+    ids=str,
+)
+def test_a_joined_film_says_what_one_from_one_piece_says(tmp_path: Path, made):
+    settings = replace(SMALL, **made, title="Porcelain: ünï=code")
     with segmented(tmp_path / "joined.mp4", range(20), settings) as joined:
         joined.write(grey(20))
     with Encoder(tmp_path / "whole.mp4", settings) as whole:
@@ -151,6 +155,14 @@ def test_another_title_is_no_reason_to_encode_again(tmp_path: Path):
         told = ffmpeg("-i", path).stderr.decode()
         assert re.findall(r"^ +title +: (.*)$", told, re.MULTILINE) == [title] * bool(title)
         assert encoding_of(settings) == encoding_of(SMALL)
+
+
+@pytest.mark.parametrize("num_cores", [1, 2, 16])
+def test_x265_has_one_thread_and_several_segments(monkeypatch, num_cores):
+    monkeypatch.setattr(segments_module, "num_cores", lambda: num_cores)
+    settings = EncoderSettings(1080, 1920, Fraction(30), codec="h265")
+    assert "pools=none:frame-threads=1" in " ".join(encoding_of(settings))
+    assert num_encoders(settings) == min(num_cores, 8)
 
 
 @pytest.mark.parametrize("num_cores", [1, 2, 7, 8, 16, 64, 200])

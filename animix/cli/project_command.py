@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -23,6 +23,14 @@ if TYPE_CHECKING:
 # Whatever needs torch is imported inside the functions, so that `animix --help` answers at once.
 
 FOLDER = Path("projected")
+
+
+class Cutting(NamedTuple):
+    """What is taken of photos, as the options say."""
+
+    align: bool
+    face: int | None
+    crop: str | None
 
 
 def project(
@@ -51,6 +59,12 @@ def project(
     noise: Annotated[
         str, typer.Option(metavar="fixed|regularised", help="Noise is found beside w, or stays.")
     ] = "fixed",
+    align: Annotated[
+        bool, typer.Option("--align", help="Paint faces, cropped and turned as FFHQ's are.")
+    ] = False,
+    face: Annotated[
+        int | None, typer.Option(metavar="N", help="With --align: of several the N-th largest.")
+    ] = None,
     crop: Annotated[
         str | None,
         typer.Option(metavar="X,Y,SIZE", help="The square to paint; else the middle one."),
@@ -84,7 +98,7 @@ def project(
                 output,
                 Recipe(steps=steps, faithful=faithful, noise=noise),
                 features,
-                crop,
+                Cutting(align, face, crop),
                 tuning_steps if tune else None,
                 batch,
                 device,
@@ -105,7 +119,7 @@ def _project(
     output: Path,
     recipe: Recipe,
     features: str,
-    crop: str | None,
+    cutting: Cutting,
     tuning_steps: int | None,
     batch: int | None,
     device: str | None,
@@ -126,7 +140,7 @@ def _project(
     judging, note = choose_features(features, network_file, opened, chosen)
     if note:
         report.note(note)
-    tasks, code = _tasks(photos, crop, opened, output, report)
+    tasks, code = _tasks(photos, cutting, opened, output, report)
     if not tasks:
         return code
     for task in tasks:
@@ -135,30 +149,36 @@ def _project(
     check_writable(tasks[0].target.with_suffix(".part"))
     projecting = Projecting(network_file, opened, tasks, judging, recipe, tuning, batch)
     # A Ctrl-C in what shows the steps ends them as well: so the best is written before it is told.
-    with closing(projecting.steps()) as steps:
-        deque(report.follow(count(len(tasks), "photo"), steps, unit="steps/s"), maxlen=0)
+    try:
+        with closing(projecting.steps()) as steps:
+            deque(report.follow(count(len(tasks), "photo"), steps, unit="steps/s"), maxlen=0)
+    except KeyboardInterrupt:
+        report.note(f"the best so far is in {output}; the same command goes on from there")
+        raise
     for result in projecting.results:
         _tell(result, report)
     return code
 
 
 def _tasks(
-    photos: Sequence[Path], crop: str | None, network: Network, folder: Path, report: Report
+    photos: Sequence[Path], cutting: Cutting, network: Network, folder: Path, report: Report
 ) -> tuple[list[Task], int]:
     """What is to be painted, and the exit code of photos that can't be."""
-    from animix.photos.crop import centre_crop, parse_crop
+    from animix.photos.alignment import crops_of
     from animix.photos.photo import read_photo
-    from animix.projection.projecting import task_of
+    from animix.projection.projecting import tasks_of
 
-    wanted = None if crop is None else parse_crop(crop)
-    tasks, code = [], 0
+    tasks: list[Task] = []
+    code = 0
     for path in photos:
         try:
             photo = read_photo(path)
             for text in photo.notes:
                 report.note(f"{path}: {text}")
-            target = folder / f"{path.stem}.npz"
-            tasks.append(task_of(photo, wanted or centre_crop(photo), network, target))
+            crops = crops_of(photo, align=cutting.align, face=cutting.face, crop=cutting.crop)
+            if cutting.align and crops[0].of != "face":
+                report.note(f"{path}: no face was found, so the middle is taken; see --crop")
+            tasks += tasks_of(photo, crops, network, folder)
         except AnimixError as error:
             report.error(str(path), error)
             code = max(code, error.exit_code)

@@ -48,12 +48,7 @@ def lay(picture: Tensor, canvas_size: tuple[int, int], framing: Framing) -> Tens
     picture = picture.float()
     width, height = canvas_size
     _, picture_height, picture_width = picture.shape
-    scale_x, scale_y = width / picture_width, height / picture_height
-    if framing.fit in ("cover", "extend"):
-        scale_x = scale_y = max(scale_x, scale_y)
-    elif framing.fit != "stretch":
-        scale_x = scale_y = min(scale_x, scale_y)
-    scale_x, scale_y = scale_x * framing.zoom, scale_y * framing.zoom
+    scale_x, scale_y = scales((picture_width, picture_height), canvas_size, framing)
     laid_width, laid_height = picture_width * scale_x, picture_height * scale_y
 
     # Canvas pixels by their place from the picture's centre: first along the canvas's axes, ...
@@ -85,6 +80,22 @@ def lay(picture: Tensor, canvas_size: tuple[int, int], framing: Framing) -> Tens
         behind = (laid.new_tensor(framing.background) / 127.5 - 1)[:, None, None]
     share = _covered(_plane(along, laid), laid_width) * _covered(_plane(down, laid), laid_height)
     return torch.lerp(behind, laid, share)
+
+
+def scales(
+    picture_size: tuple[int, int], canvas_size: tuple[int, int], framing: Framing
+) -> tuple[float, float]:
+    """How many pixels of a canvas one of a picture takes, across and down.
+
+    >>> scales((4, 4), (8, 4), Framing("contain", zoom=2))
+    (2.0, 2.0)
+    """
+    across, down = (to / of for to, of in zip(canvas_size, picture_size, strict=True))
+    if framing.fit in ("cover", "extend"):
+        across = down = max(across, down)
+    elif framing.fit != "stretch":
+        across = down = min(across, down)
+    return across * framing.zoom, down * framing.zoom
 
 
 def lies_as_it_is(pictures: Tensor, canvas_size: tuple[int, int], framing: Framing) -> bool:

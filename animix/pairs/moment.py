@@ -164,7 +164,7 @@ def _bare(timeline: Timeline) -> Timeline:
         timeline,
         size=None,
         latents=tuple(map(one_seed, timeline.latents)),
-        frame=replace(timeline.frame, fit="cover"),
+        frame=replace(timeline.frame, fit="cover", into=None),
         outputs=(output,),
     )
 

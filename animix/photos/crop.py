@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,8 @@ class Crop:
     """
 
     matrix: NDArray[np.float64]
+    of: Literal["face", "centre", "square"] = "square"
+    """What it was laid around; a square that was chosen by hand is no more than that."""
 
     def __post_init__(self) -> None:
         if self.matrix.shape != (3, 3) or not np.isfinite(self.matrix).all():
@@ -71,7 +74,7 @@ def centre_crop(photo: Photo) -> Crop:
     """The largest square in the middle of a photo."""
     width, height = photo.size
     side = min(width, height)
-    return square((width - side) / 2, (height - side) / 2, side)
+    return Crop(square((width - side) / 2, (height - side) / 2, side).matrix, "centre")
 
 
 def parse_crop(text: str) -> Crop:

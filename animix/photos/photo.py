@@ -25,6 +25,7 @@ _IN_ONE_FILE = ("MPO", "TIFF")
 """Formats whose further pictures are previews, depths and pages, and no frames."""
 
 _DEEP_MODES = ("I", "I;16", "I;16L", "I;16B", "I;16N")
+_NO_COLOURS = ("F", "LAB")
 _DEEP_FORMATS = ("PNG", "PPM", "TIFF")
 _SRGB_NAMES = ("srgb", "iec61966")
 _BACKGROUND = (255, 255, 255)
@@ -108,9 +109,10 @@ def _check(image: Image.Image, path: Path) -> None:
         raise PhotoError(
             f"{path}: is an animation of {count(num_frames, 'frame')}; save one of them as a PNG"
         )
-    if image.mode == "F" or (image.mode in _DEEP_MODES and image.format not in _DEEP_FORMATS):
+    is_deep = image.mode in _DEEP_MODES
+    if image.mode in _NO_COLOURS or (is_deep and image.format not in _DEEP_FORMATS):
         raise PhotoError(
-            f"{path}: its numbers are no colours ({image.mode}); save it with 8 or 16 bits"
+            f"{path}: its numbers can't be shown as they are ({image.mode}); save it as RGB"
         )
 
 
@@ -134,9 +136,9 @@ def _upright_srgb(image: Image.Image) -> tuple[NDArray[np.uint8], tuple[str, ...
         else:
             notes.append("what is transparent lies over white")
     colours = image
-    if image.mode not in ("L", "RGB", "CMYK", "LAB"):
+    if image.mode not in ("L", "RGB", "CMYK"):
         # Alpha by itself: a profile is of the colours. Via RGBA, or a palette's alpha is lost.
-        colours = image.convert("RGBA").convert("RGB")
+        colours = (image.convert("RGBA") if image.has_transparency_data else image).convert("RGB")
     if profile:
         converted = _in_srgb(colours, profile)
         if converted is None:

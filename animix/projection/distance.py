@@ -18,7 +18,7 @@ class Weights:
     """How much each part of a distance counts."""
 
     features: float = 1.0
-    pixels: float = 5.0
+    pixels: float = 20.0
     edges: float = 1.0
     """Where there are no features."""
 

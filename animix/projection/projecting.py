@@ -127,6 +127,7 @@ class Projecting:
         try:
             for tasks in self._batches(waiting, found):
                 search = self._search(tasks, [found[task.target] for task in tasks])
+                begun = search.step
                 try:
                     for step in search.steps():
                         done += len(tasks)
@@ -134,7 +135,8 @@ class Projecting:
                 finally:
                     # A Ctrl-C, too, leaves what was found: the same command goes on from there.
                     with uninterrupted():
-                        found |= self._write(tasks, search)
+                        if search.step > begun:
+                            found |= self._write(tasks, search)
             for task in tuned:
                 tuning = self._tuning(task, found[task.target])
                 try:
@@ -291,16 +293,20 @@ def _step(projected: Projected | None) -> int:
     return step if isinstance(step, int) else 0
 
 
-def task_of(photo: Photo, crop: Crop, network: Network, target: Path) -> Task:
-    """The task of painting a crop of a photo."""
-    return Task(
-        photo=photo.path,
-        digest=digest_of(photo.path),
-        size=photo.size,
-        crop=crop,
-        pixels=cut(photo, crop, network.img_resolution),
-        target=target,
-    )
+def tasks_of(photo: Photo, crops: Sequence[Crop], network: Network, folder: Path) -> list[Task]:
+    """The tasks of painting crops of a photo: ``me.npz``, of further ones ``me-2.npz``, …"""
+    digest, stem = digest_of(photo.path), photo.path.stem
+    return [
+        Task(
+            photo=photo.path,
+            digest=digest,
+            size=photo.size,
+            crop=crop,
+            pixels=cut(photo, crop, network.img_resolution),
+            target=folder / f"{stem}{f'-{number}' if number > 1 else ''}.npz",
+        )
+        for number, crop in enumerate(crops, start=1)
+    ]
 
 
 def psnr(one: Tensor, other: Tensor) -> float:

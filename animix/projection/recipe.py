@@ -12,7 +12,7 @@ from animix.projection.distance import Weights
 MAX_STEPS = 100_000
 NOISES = ("fixed", "regularised")
 
-STRONGEST_PRIOR, WEAKEST_PRIOR = 0.1, 1e-4
+STRONGEST_PRIOR, WEAKEST_PRIOR = 0.5, 5e-4
 """What one unit of strangeness costs at faithful 0 and just below 1."""
 
 
@@ -54,7 +54,7 @@ class Recipe:
         """What one unit of strangeness costs: falling by equal factors, and nothing at 1.
 
         >>> [float(f"{Recipe(faithful=f).prior_weight:.2g}") for f in (0, 0.5, 1)]
-        [0.1, 0.0032, 0.0]
+        [0.5, 0.016, 0.0]
         """
         if self.faithful == 1:
             return 0.0

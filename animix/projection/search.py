@@ -124,7 +124,8 @@ class Search:
                 total = total + NOISE_WEIGHT * correlation(self.noise).sum()
             adam.zero_grad(set_to_none=True)
             total.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-        self._keep(ws.detach(), loss.detach(), exact=not wandering)
+        unpushed = found.detach().expand(-1, num_ws, -1)
+        self._keep(unpushed, loss.detach(), exact=not wandering)
         adam.step()
         if recipe.noise == "regularised":
             normalise({name: image.data for name, image in self.noise.items()})

@@ -31,6 +31,7 @@ def relocated(root: MapNode, folders: Mapping[str, Path]) -> MapNode:
         "latents": lambda node: with_text_nodes(node, latent),
         "audio": lambda node: with_file(node, path),
         "output": lambda node: with_output_files(node, path),
+        "frame": lambda node: with_into(node, path),
     }
     entries = (
         (key, changes[key.text](value) if key.text in changes else value)
@@ -57,6 +58,17 @@ def with_file(node: Node, change: Change) -> Node:
         for key, value in node.entries
     )
     return replace(node, entries=tuple(entries))
+
+
+def with_into(frame: Node, change: Change) -> Node:
+    """What a timeline says of its frame, with the projected photo's file changed."""
+    if not isinstance(frame, MapNode):
+        return frame
+    entries = (
+        (key, with_text_nodes(value, change) if key.text == "into" else value)
+        for key, value in frame.entries
+    )
+    return replace(frame, entries=tuple(entries))
 
 
 def with_output_files(node: Node, change: Change) -> Node:

@@ -36,7 +36,7 @@ from animix.timeline.reading import Reading, TooManyMistakes
 from animix.timeline.seams import certain_mistakes, speeds, tracks
 from animix.timeline.source import source_text
 from animix.timeline.template import Template, read_template
-from animix.timeline.timeline import BlendLayer, Frame, NetworkRun, Noise, Timeline
+from animix.timeline.timeline import BlendLayer, Frame, Into, NetworkRun, Noise, Timeline
 from animix.timeline.times import parse_length
 from animix.timeline.values import Quantity, read_track, read_tracks
 from animix.timeline.variants import Variant
@@ -44,7 +44,6 @@ from animix.timeline.vocabulary import (
     ELSEWHERE,
     FRAME_KEYS,
     KEYS,
-    LATER_FRAME_KEYS,
     LATER_KEYS,
     NOISES,
     REUSE_KEYS,
@@ -199,6 +198,7 @@ def _timeline(reading: Reading, root: Node, path: Path, variant: Variant | None)
         reading.notes += override_notes(output, size, fps if "fps" in found else None)
         check_rate(reading, output, output.fps or fps, output.mark or mark)
         _check_extended(reading, output, size, frame.fit, fit_mark)
+        _check_into(reading, output, frame, fit_mark)
         if audio is not None and not output.has_sound:
             reading.notes.append(f"{output.container} has no sound: audio is left out")
     timeline = Timeline(
@@ -350,7 +350,7 @@ def _frame(reading: Reading, node: Node | None, root: Mark) -> tuple[Frame, Mark
     """How the picture lies on the canvas, if an output has no other fit, and where that stands."""
     found: dict[str, Node] = {}
     if isinstance(node, MapNode):
-        found = reading.options(node, "frame", FRAME_KEYS, LATER_FRAME_KEYS)
+        found = reading.options(node, "frame", FRAME_KEYS)
     elif node is not None and not isinstance(node, Broken):
         hint = f"write frame: {{zoom: 1.1}}; it has {', '.join(FRAME_KEYS)}"
         reading.note(node.mark, "frame is a map of keys", hint)
@@ -367,8 +367,31 @@ def _frame(reading: Reading, node: Node | None, root: Mark) -> tuple[Frame, Mark
         rotate=read_track(reading, found.get("rotate"), rotate, rotate.constant(0.0, root)),
         background=reading.read(found.get("background"), "background", "a colour", _parse_colour)
         or (0, 0, 0),
+        into=_into(reading, found.get("into")),
     )
     return frame, found["fit"].mark if "fit" in found else root
+
+
+def _into(reading: Reading, node: Node | None) -> Into | None:
+    """The photo in which the picture lies, if it lies in one."""
+    file = reading.read(node, "into", "a projected photo's .npz", _parse_projected)
+    return Into(file, node.mark) if node is not None and file is not None else None
+
+
+def _parse_projected(text: str) -> str:
+    if not text.lower().endswith(".npz"):
+        hint = "write into: me.npz, which animix project makes of me.jpg"
+        raise Misread(f"{quoted(text)} is no projected photo", hint)
+    return text
+
+
+def _check_into(reading: Reading, output: Output, frame: Frame, mark: Mark) -> None:
+    """Note an output that would pull a photo out of shape, or paint beyond a square in it."""
+    fit = output.fit or frame.fit
+    if frame.into is not None and fit in ("stretch", "extend"):
+        hint = "choose cover, contain or blur"
+        message = f"fit: {fit} does not go with into, which shows a whole photo"
+        reading.note(output.mark or mark if output.fit else mark, message, hint)
 
 
 def _parse_colour(text: str) -> tuple[int, int, int]:

@@ -161,6 +161,7 @@ _FRAME: Mapping[str, Schema] = {
     "pan": _track("Right and down, in widths of the picture.", numbers=2),
     "rotate": _track("Degrees clockwise."),
     "background": {"description": 'A colour word or "#102030".', "type": "string"},
+    "into": _text("A projected photo's .npz, into whose photo it is laid.", r"\.npz$", "me.npz"),
 }
 
 _AUDIO: Mapping[str, Schema] = {

@@ -127,6 +127,15 @@ class Noise:
 
 
 @dataclass(frozen=True)
+class Into:
+    """A projected photo's file, with whose photo pictures are shown."""
+
+    file: str
+    """Relative to the timeline's folder."""
+    mark: Mark
+
+
+@dataclass(frozen=True)
 class Frame:
     """How the picture lies on the canvas."""
 
@@ -140,6 +149,8 @@ class Frame:
     """Degrees, positive turns clockwise."""
     background: tuple[int, int, int]
     """RGB, 0..255."""
+    into: Into | None = None
+    """The photo in which the picture lies; the photo lies on the canvas then."""
 
 
 @dataclass(frozen=True)

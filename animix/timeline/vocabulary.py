@@ -27,13 +27,12 @@ ELSEWHERE = {
     "first-beat": "it stands under audio: write audio: {bpm: 128, first-beat: 250ms}",
 }
 """Keys that many look for at the top of a timeline, and where they stand."""
-FRAME_KEYS = ("fit", "zoom", "pan", "rotate", "background")
-LATER_FRAME_KEYS = ("into",)
+FRAME_KEYS = ("fit", "zoom", "pan", "rotate", "background", "into")
 NOISES: tuple[Literal["fixed", "none", "random"], ...] = ("fixed", "none", "random")
 
 RESERVED = frozenset(
     (
-        *(*KEYS, *REUSE_KEYS, *LATER_KEYS, *FRAME_KEYS, *LATER_FRAME_KEYS, *OUTPUT_KEYS),
+        *(*KEYS, *REUSE_KEYS, *LATER_KEYS, *FRAME_KEYS, *OUTPUT_KEYS),
         *(*LATENT_KEYS, *EDIT_KEYS, SEFA, *SPACES, *PATHS),
         *(*LAYER_KEYS, *TAKES, *NOISES, *FITS, *AUDIO_KEYS),
         *(*EASES, *PLACES, *UNITS, *MUSICAL, *NAMES),

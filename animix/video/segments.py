@@ -105,6 +105,8 @@ def num_encoders(settings: EncoderSettings) -> int:
     With a fast preset or small frames one does not fill many cores: of 16 at 1024 px one makes 869
     frames a second ultrafast and four make 1,547; medium at 512 px it is 313 and 367.
     """
+    if settings.made_by == "libx265":
+        return min(num_cores(), MAX_ENCODERS)  # each has one thread
     fills_cores = settings.preset not in FAST_PRESETS and settings.frame_bytes > SMALL_FRAME_BYTES
     if fills_cores or num_cores() < MIN_CORES or not is_joined(settings):
         return 1
@@ -142,10 +144,11 @@ class SegmentEncoder:
 
     Segments begin at absolute frame numbers and are closed: no frame refers to one of another. They
     grow where they are to stand, under temporary names, and stay there, whatever becomes of the
-    film; a half one never does. It is made of them as soon as they are whole: x264's are joined
-    without encoding anything again, other films are encoded from segments that are kept without
-    loss. Frames are taken of those alone that were not whole before. Pictures are numbered as the
-    film's frames are; a folder that stood at the path is replaced if it holds such pictures alone.
+    film; a half one never does. It is made of them as soon as they are whole: x264's and x265's are
+    joined without encoding anything again, other films are encoded from segments that are kept
+    without loss. Frames are taken of those alone that were not whole before. Pictures are numbered
+    as the film's frames are; a folder that stood at the path is replaced if it holds such pictures
+    alone.
     """
 
     def __init__(
