@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -569,3 +570,11 @@ def test_a_file_in_the_folders_place_is_refused(folder, run, tmp_path):
     code, _, told = run("pairs", *files, "--count", "1", "-o", tmp_path / "set")
     assert (code, told) == (2, f"error: {tmp_path}/set is a file; name a folder for the pairs\n")
     assert (tmp_path / "set").read_text() == "mine"
+
+
+def test_the_page_of_pairs_names_options_that_there_are(run):
+    page = (Path(__file__).parent.parent / "docs" / "pairs.md").read_text(encoding="utf-8")
+    _, told, _ = run("pairs", "--help")
+    known = {*re.findall(r"--[a-z][a-z-]+", told), "--dataroot", "--dataset_mode"}
+    options = set(re.findall(r"--[a-z][a-z_-]+", page))
+    assert {"--count", "--layout", "--distinct", "--photos"} <= options <= known
