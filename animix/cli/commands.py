@@ -39,6 +39,7 @@ from animix.cli.arguments import (
 from animix.cli.beats_command import beats
 from animix.cli.cache_command import cache
 from animix.cli.network_commands import NETWORK_COMMANDS
+from animix.cli.pairs_command import pairs
 from animix.cli.preset_commands import presets
 from animix.cli.project_command import project
 from animix.cli.render_command import Timelines, render, render_demo
@@ -296,6 +297,7 @@ app.command()(project)
 app.command()(presets)
 app.command()(beats)
 app.command()(schema)
+app.command()(pairs)
 app.command()(cache)
 for network_command in NETWORK_COMMANDS:
     app.command()(network_command)

@@ -107,6 +107,10 @@ class FastEngine:
         """The w of a row: [num_ws, w_dim]."""
         return self._ws.of_rows([row])[0]
 
+    def add_latents(self, projected: Mapping[str, NDArray[np.float32]]) -> None:
+        """Let rows name further latent files, each w [num_ws, w_dim], until others are added."""
+        self._ws.add(projected)
+
     def pictures(self, rows: Sequence[Row], chosen: slice = slice(None)) -> Tensor:
         """The chosen pictures of a cell's rows: [N, 3, h, w] float32, nominally in [-1, 1].
 

@@ -55,6 +55,9 @@ class Engine(Protocol):
     def ws(self, row: Row) -> Tensor:
         """The w of a row: [num_ws, w_dim]."""
 
+    def add_latents(self, projected: Mapping[str, NDArray[np.float32]]) -> None:
+        """Let rows name further latent files, each w [num_ws, w_dim], until others are added."""
+
     def pictures(self, rows: Sequence[Row], chosen: slice = slice(None)) -> Tensor:
         """The chosen pictures of a cell's rows."""
 

@@ -168,11 +168,15 @@ def _levels(rgb: Tensor, chroma_rgb: Tensor, scale: int) -> tuple[Tensor, Tensor
 def to_rgb8(canvas: Tensor, frame_index: int) -> Tensor:
     """The canvas as full-range RGB: uint8 [H, W, 3] from [3, H, W], clamped to [-1, 1], dithered.
 
+    Several at once, [N, H, W, 3] from [N, 3, H, W], are all dithered as the same frame.
+
     >>> to_rgb8(torch.tensor([[[1.0]], [[-1.0]], [[0.2]]]), frame_index=0).tolist()
     [[[255, 0, 153]]]
     """
     levels = canvas.float().clamp(-1, 1).add(1).mul(127.5)
-    return torch.stack([_dither(plane, frame_index, n) for n, plane in enumerate(levels)], dim=-1)
+    return torch.stack(
+        [_dither(plane, frame_index, n) for n, plane in enumerate(levels.unbind(-3))], dim=-1
+    )
 
 
 def to_bytes(canvases: Tensor, frames: Sequence[int], pixel_format: PixelFormat) -> Tensor:
@@ -347,11 +351,12 @@ THRESHOLD_SIDE = 64
 def _dither(
     plane: Tensor, frame_index: int, plane_index: int, dtype: torch.dtype = torch.uint8
 ) -> Tensor:
-    """Levels [H, W] rounded up or down to whole ones, so that their mean stays: floor(level + u).
+    """Levels [..., H, W] rounded up or down to whole ones, so that their mean stays.
 
-    u in (0, 1) is the blue-noise texture, elsewhere for each frame and plane.
+    That is floor(level + u); u in (0, 1) is the blue-noise texture, elsewhere for each frame and
+    plane.
     """
-    height, width = plane.shape
+    height, width = plane.shape[-2:]
     texture = threshold(plane.device)
     size = len(texture)
     down, along = dither_shifts([frame_index])[0, plane_index].tolist()

@@ -61,6 +61,10 @@ class PlainEngine:
         """The w of a row, seeds truncated and projected files as they are: [num_ws, w_dim]."""
         return self._ws.of_rows([row])[0]
 
+    def add_latents(self, projected: Mapping[str, NDArray[np.float32]]) -> None:
+        """Let rows name further latent files, each w [num_ws, w_dim], until others are added."""
+        self._ws.add(projected)
+
     def pictures(self, rows: Sequence[Row], chosen: slice = slice(None)) -> Tensor:
         """The chosen pictures of rows: [N, 3, h, w] float32, nominally in [-1, 1]."""
         return torch.stack([self._picture(row) for row in rows[chosen]])

@@ -12,7 +12,9 @@ from torch import Tensor
 
 from animix.engine.transfer import upload
 from animix.latents import Direction, one_hot, z_of_seed
+from animix.networks.mapping import map_latents
 from animix.networks.network import Network
+from animix.networks.precision import full_float32
 from animix.schedule import PathPoint, Row
 
 Labels: TypeAlias = "tuple[tuple[int, float], ...]"
@@ -30,8 +32,13 @@ class Ws:
         self._projected = {
             name: torch.from_numpy(w).to(network.device) for name, w in projected.items()
         }
+        self._added: dict[str, Tensor] = {}
         self._of_seed: dict[tuple[int, int | None], Tensor] = {}
         self._directions: dict[str, Tensor] = {}
+
+    def add(self, projected: Mapping[str, NDArray[np.float32]]) -> None:
+        """Let rows name further latent files, until others are added."""
+        self._added = {name: upload(w, self.network.device) for name, w in projected.items()}
 
     def of_rows(self, rows: Sequence[Row]) -> Tensor:
         """The ws of rows, seeds truncated and edits added: [N, num_ws, w_dim]."""
@@ -75,7 +82,7 @@ class Ws:
         if files:
             weights = np.stack(list(files.values()), axis=1)
             ruled = _ruled_by(points[0])
-            ws = ws + self._weighed(weights, [self._projected[name][ruled] for name in files])
+            ws = ws + self._weighed(weights, [self._of_file(name)[ruled] for name in files])
         return ws
 
     def _of_z(self, points: Sequence[PathPoint], all_labels: Sequence[Labels]) -> Tensor:
@@ -100,6 +107,10 @@ class Ws:
         )
         return torch.einsum("nc,cnd->nd", self._tensor(shares), mapped)[:, None]
 
+    def _of_file(self, name: str) -> Tensor:
+        """The w of a latent file: [num_ws, w_dim]."""
+        return self._added[name] if name in self._added else self._projected[name]
+
     def _direction(self, direction: Direction) -> Tensor:
         """The vectors of a direction where the network is: [num_ws, w_dim]."""
         if direction.digest not in self._directions:
@@ -112,9 +123,15 @@ class Ws:
         if (seed, label) not in self._of_seed:
             if len(self._of_seed) >= _REMEMBERED:
                 self._of_seed.clear()
-            z = z_of_seed(seed, self.network.z_dim)
-            at_class = None if label is None else one_hot(label, self.network.c_dim)
-            self._of_seed[seed, label] = self.network.mapping(z, at_class)[0, 0]
+            z = self._tensor(z_of_seed(seed, self.network.z_dim))
+            at_class = None
+            if label is not None:
+                at_class = self._tensor(one_hot(label, self.network.c_dim))
+            # As the network's own ``mapping``, which looks whether z is finite, and so waits for
+            # all that the device has yet to paint.
+            with full_float32():
+                w = map_latents(self.network.tensors, z, at_class)
+            self._of_seed[seed, label] = w[0]
         return self._of_seed[seed, label]
 
     def _weighed(self, weights: NDArray[np.float64], parts: Sequence[Tensor]) -> Tensor:
