@@ -36,6 +36,8 @@ duration: 4s
 latents: [7, 8]
 truncation: {0%: 0.5, 100%: 0.9}
 frame: {zoom: 2}
+show: [base, blend]
+overlay: mix
 blend: [base, {art: {swap: {0%: none, 50%: 8, 100%: none}, snapshot: {0%: 1, 100%: 2}}}]
 """
 
@@ -109,7 +111,8 @@ def test_of_a_timeline_the_moments_mix_and_truncation_are_taken_and_no_framing(f
     mix = np.array(first["mix"])
     assert mix[:2].tolist() == [[1, 0, 0], [1, 0, 0]]
     assert mix[-1].tolist() == pytest.approx([0, 0.5, 0.5], abs=0.02)
-    plain = TIMELINE.replace("frame: {zoom: 2}\n", "")
+    framing = "frame: {zoom: 2}\nshow: [base, blend]\noverlay: mix\n"
+    plain = TIMELINE.replace(framing, "")
     (folder / "plain.yaml").write_text(plain.replace("latents: [7, 8]", "latents: [7]"))
     from animix.film import open_film
 
