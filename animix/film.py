@@ -39,7 +39,7 @@ from animix.networks.network import Network
 from animix.progress import Follow
 from animix.sampling import make_schedule
 from animix.schedule import Column, Row, Schedule
-from animix.setting import open_scene
+from animix.setting import open_scene, photo_file
 from animix.timeline.keyframes import Clip
 from animix.timeline.output import Output
 from animix.timeline.timeline import Timeline
@@ -66,7 +66,7 @@ class Film:
     extent: Extent
     """How far the networks paint, for the canvas."""
     files: tuple[Path, ...]
-    """What was read: the timeline and its bases, networks and latents."""
+    """What was read: the timeline and its bases, networks, latents and their photo."""
     notes: tuple[str, ...]
     """What the user should know before it is rendered."""
     home_files: tuple[Path, Path]
@@ -249,6 +249,7 @@ def open_film(
             *(file for run in runs.values() for file in run),
             *(timeline.path.parent / name for name in projected),
             *([timeline.path.parent / timeline.frame.into.file] if timeline.frame.into else []),
+            *([photo] if (photo := photo_file(timeline)) else []),
             *(timeline.path.parent / name for name in directions if isinstance(name, str)),
             *((soundtrack.path,) if soundtrack else ()),
         ),

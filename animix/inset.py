@@ -92,8 +92,10 @@ def inset_of(
     if "labels" in kinds and not captions:
         missing.append("labels")
     size = f"{cells[0].width}×{cells[0].height}"
-    notes = [f"overlay: {what} can't be read in cells of {size} pixels" for what in missing]
-    return Inset(chart, captions, tuple(f"{note}, and is left out" for note in notes))
+    notes = tuple(
+        f"overlay: {what} can't be read in cells of {size} pixels; left out" for what in missing
+    )
+    return Inset(chart, captions, notes)
 
 
 def _lay(part: Tensor, added: Tensor, kept: Tensor) -> None:

@@ -45,6 +45,8 @@ class SeedPainter:
     """Where a seed lies in W, before truncation: [w_dim]."""
     paint: Callable[[int], list[Tensor]]
     """A seed's pictures [3, h, w], from left to right."""
+    files: tuple[Path, ...]
+    """What is read for them."""
 
 
 def seed_painter(
@@ -77,6 +79,7 @@ def seed_painter(
         paint=lambda seed: [
             picture_of(str(file), network, ws_of_seed(network, seed, DEFAULT_TRUNCATION))
         ],
+        files=(file,),
     )
 
 
@@ -100,6 +103,7 @@ def _of_timeline(
         num_views=2,
         w=lambda seed: film.engine.ws(at_seed(untruncated, seed))[0],
         paint=lambda seed: list(film.pictures([at_seed(row, seed) for row in (base, blended)])),
+        files=film.files,
     )
 
 

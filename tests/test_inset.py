@@ -280,3 +280,13 @@ def test_a_picture_that_several_films_show_is_drawn_on_once_for_each(tmp_path):
         alone = opened(tmp_path, f"output: {output}}}", text)
         expected = [frame.tobytes() for frame in alone.frames(range(alone.schedule.num_frames))]
         assert [frame.tobytes() for cell in cells for frame in cell[number]] == expected
+
+
+def test_a_still_tells_what_it_leaves_out(folder, run):
+    (folder / "small.yaml").write_text(
+        REEL.replace("256x256", "32x32") + "overlay: [mix, labels]\n"
+    )
+    still = folder / "still.png"
+    code, _, error = run("still", folder / "small.yaml", "--at", "0", "-o", still)
+    assert code == 0
+    assert "overlay: the mix can't be read in cells of 32×32 pixels; left out" in error

@@ -252,6 +252,10 @@ REFUSED = {
         lambda path: Image.fromarray(np.ones((20, 20), np.float32)).save(path),
         "its numbers can't be shown",
     ),
+    "integers.tif": (
+        lambda path: Image.fromarray(np.full((20, 20), 70_000, np.int32)).save(path),
+        "its numbers can't be shown as they are (I)",
+    ),
     "lab.tif": (lambda path: Image.new("LAB", (20, 20)).save(path), "its numbers can't be shown"),
     "large.bmp": (too_large, "up to 128 million pixels"),
 }

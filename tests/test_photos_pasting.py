@@ -301,7 +301,7 @@ def write_me_again(folder):
 @pytest.mark.parametrize(
     ("spoil", "told"),
     [
-        (no_photo, "its photo me.png is missing: put it into"),
+        (no_photo, "its photo me.png is missing: put it beside the timeline"),
         (another_photo, "is not the photo that was projected"),
         (no_file, "me.npz: no such file"),
         (no_projection, "is no projected photo"),
@@ -317,6 +317,41 @@ def test_what_is_missing_is_told_at_its_place(folder, spoil, told):
     (mistake,) = error.value.mistakes
     assert told in mistake.message
     assert (mistake.mark.line, mistake.mark.column) == (6, 15)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("still", "--at", "0s"),
+        ("sheet",),
+        ("sheet", "--curves"),
+        ("seeds", "1..2"),
+    ],
+    ids=" ".join,
+)
+def test_no_command_writes_over_the_photo(folder, run, command):
+    before = (folder / "me.png").read_bytes()
+    name, *options = command
+    code, _, error = run(name, folder / "reel.yaml", *options, "-o", folder / "me.png")
+    assert code == 2
+    assert "me.png is read by this timeline; name another file" in error
+    assert (folder / "me.png").read_bytes() == before
+
+
+def test_a_photo_that_changed_is_told_by_its_own_name(folder):
+    (folder / "projected").mkdir()
+    (folder / "me.npz").rename(folder / "projected" / "me.npz")
+    (folder / "reel.yaml").write_text(REEL.replace("me.npz", "projected/me.npz"))
+    # What ``project`` leaves beside the file has the photo's name and isn't the photo.
+    Image.fromarray(smooth(20, 40, seed=3)).save(folder / "projected" / "me.png")
+    assert opened(folder).canvas_size == (92, 60)
+    another_photo(folder)
+    with pytest.raises(TimelineError, match=r"\d {2}[^ ]*/me.png: is not the photo") as error:
+        opened(folder)
+    assert "projected/me.png" not in error.value.mistakes[0].message
+    (folder / "me.png").unlink()
+    with pytest.raises(TimelineError, match=r"its photo me.png is missing \(.*projected/me.png is"):
+        opened(folder)
 
 
 def test_the_commands_take_it(folder, run):

@@ -13,7 +13,7 @@ from animix.cli.report import Report
 from animix.film import open_film
 from animix.photos import alignment
 from animix.photos.crop import Crop, square
-from animix.projected import read_projected
+from animix.projected import Projected, read_projected, write_projected
 from animix.projection.recipe import Recipe
 from animix.projection.tuning import TuningRecipe
 from tests.test_discriminator import tiny_discriminator
@@ -154,6 +154,19 @@ def in_the_way(place):
     np.savez(place / "projected/me.npz", w=np.ones(16))
 
 
+def of_another_photo(place):
+    write_projected(
+        Projected(np.zeros((6, 16), np.float32), "me.jpg", "0" * 64, (60, 50)),
+        place / "projected/me.npz",
+    )
+
+
+def a_picture_of_mine(place):
+    (place / "projected").mkdir()
+    (place / "me.png").rename(place / "me.jpg")
+    (place / "you.png").rename(place / "projected/me.png")
+
+
 def a_file(place):
     (place / "projected").write_text("")
 
@@ -182,15 +195,20 @@ def nothing(place):
         (nothing, ["me.png", "-o", "."], "is read by this command"),
         (two_of_a_name, ["me.png", "folder/me.png"], "two photos would be one file"),
         (in_the_way, ["me.png"], "name another folder"),
+        (of_another_photo, ["me.png"], "me.npz was found of another photo, or of me.jpg before"),
+        (a_picture_of_mine, ["me.jpg"], "projected/me.png is there already, and no me.npz"),
+        (nothing, ["me.png", "--tuning-steps", 3], "--tuning-steps 3: add --tune"),
         (a_file, ["me.png"], "name a folder"),
     ],
 )
 def test_what_can_not_be_is_told_in_a_sentence(place, run, prepare, arguments, told):
     prepare(place)
+    before = {path: path.read_bytes() for path in place.rglob("*") if path.is_file()}
     code, _, err = run("project", "-n", "base.safetensors", *STEPS, *arguments)
     assert code == 2
     assert told in err
     assert "Traceback" not in err
+    assert {path: path.read_bytes() for path in place.rglob("*") if path.is_file()} == before
 
 
 def test_a_photo_that_can_not_be_read_costs_no_other(place, run):

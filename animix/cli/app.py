@@ -115,7 +115,7 @@ def import_torch() -> None:
 
 
 def keep_inputs(target: Path, inputs: Sequence[Path], reader: str = "timeline") -> None:
-    """Refuse to write over a timeline, a network or a latent that is being read."""
+    """Refuse to write over a timeline, a network, a latent or a photo that is being read."""
     place = os.path.realpath(target)
     if any(os.path.realpath(path) == place for path in inputs):
         raise OptionError(f"{target} is read by this {reader}; name another file")

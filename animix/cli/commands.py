@@ -111,6 +111,9 @@ def still(
         )
         index = film.schedule.frame_at(at)
         target = target or RENDERS / f"{timeline.name}-frame-{index}.png"
+        keep_inputs(target, film.files)
+        for note in film.view.inset.notes if film.view.inset else ():
+            report.note(note)
         metadata = None if no_recipe else still_metadata(film, index)
         save_png(Image.fromarray(film.rgb8(index)), target, metadata)
         report.result(
@@ -235,6 +238,7 @@ def seeds(
         painter = seed_painter(
             file, at=at, overrides=overrides, only=only or (), device=device, precision=precision
         )
+        keep_inputs(target, painter.files)
         if like is not None:
             chosen = by_closeness(painter, chosen, like)
         sheet = SeedSheet(painter, chosen)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from animix.networks.network import Network
     from animix.projection.projecting import Result, Task
     from animix.projection.recipe import Recipe
+    from animix.projection.tuning import TuningRecipe
 
 # Whatever needs torch is imported inside the functions, so that `animix --help` answers at once.
 
@@ -72,7 +73,7 @@ def project(
     tune: Annotated[
         bool, typer.Option("--tune", help="Tune the network around each photo: a snapshot.")
     ] = False,
-    tuning_steps: Annotated[int, typer.Option(help="Of --tune.")] = 200,
+    tuning_steps: Annotated[int | None, typer.Option(help="Of --tune; else 200.")] = None,
     batch: Annotated[
         int | None, typer.Option(help="Photos at a time; else 1 on a CPU, 8 on a GPU.")
     ] = None,
@@ -99,7 +100,7 @@ def project(
                 Recipe(steps=steps, faithful=faithful, noise=noise),
                 features,
                 Cutting(align, face, crop),
-                tuning_steps if tune else None,
+                _tuning(tune, tuning_steps),
                 batch,
                 device,
                 report,
@@ -120,7 +121,7 @@ def _project(
     recipe: Recipe,
     features: str,
     cutting: Cutting,
-    tuning_steps: int | None,
+    tuning: TuningRecipe | None,
     batch: int | None,
     device: str | None,
     report: Report,
@@ -130,10 +131,8 @@ def _project(
     from animix.engine.device import choose_device
     from animix.projection.judges import choose_features
     from animix.projection.projecting import Projecting
-    from animix.projection.tuning import TuningRecipe
 
     chosen = choose_device(device)
-    tuning = None if tuning_steps is None else TuningRecipe(steps=tuning_steps)
     if output.exists() and not output.is_dir():
         raise OptionError(f"--output {output}: is a file; name a folder")
     opened = load_network(network_file).to(chosen)
@@ -158,6 +157,17 @@ def _project(
     for result in projecting.results:
         _tell(result, report)
     return code
+
+
+def _tuning(tune: bool, steps: int | None) -> TuningRecipe | None:
+    """How the network is to be tuned, None: not at all."""
+    from animix.projection.tuning import TuningRecipe
+
+    if steps is not None and not tune:
+        raise OptionError(f"--tuning-steps {steps}: add --tune")
+    if not tune:
+        return None
+    return TuningRecipe() if steps is None else TuningRecipe(steps=steps)
 
 
 def _tasks(

@@ -144,7 +144,7 @@ def _draw_clip(
     target = output or RENDERS / f"{timeline.name}-sheet.png"
     asks = "--output" if output else "sheet"
     check_figure(target, asks, "; or draw in the terminal: --curves")
-    keep_inputs(target, [timeline.path, *timeline.bases])
+    keep_inputs(target, _read_by([timeline]))
     # Frames are those of the film that is shown.
     clock = replace(timeline.clock, fps=timeline.output.fps or timeline.fps)
     if curves:
@@ -226,6 +226,14 @@ def _facts(score: Score) -> dict[str, object]:
     return {"curves": curves, "still": list(score.still)}
 
 
+def _read_by(timelines: Sequence[Timeline]) -> list[Path]:
+    """The files that timelines are, and the photos that they show."""
+    from animix.setting import photo_file
+
+    photos = filter(None, map(photo_file, timelines))
+    return [*(path for one in timelines for path in (one.path, *one.bases)), *photos]
+
+
 def _tell_notes(score: Score, report: Report) -> None:
     for note in score.notes:
         report.note(note)
@@ -248,7 +256,7 @@ def _draw_variants(
     if len(timelines) > MOST_VARIANTS:
         told = f"{len(timelines)} variants are too many for a page of up to {MOST_VARIANTS}"
         raise OptionError(f"{told}: choose with --only")
-    keep_inputs(target, [file, *timelines[0].bases])
+    keep_inputs(target, _read_by(timelines))
     drawn = VariantSheet(timelines, at, device=device, precision=precision)
     deque(report.follow(file.name, drawn.draw(), unit="stills/s"), maxlen=0)
     save_png(drawn.image, target)

@@ -110,7 +110,8 @@ def _check(image: Image.Image, path: Path) -> None:
             f"{path}: is an animation of {count(num_frames, 'frame')}; save one of them as a PNG"
         )
     is_deep = image.mode in _DEEP_MODES
-    if image.mode in _NO_COLOURS or (is_deep and image.format not in _DEEP_FORMATS):
+    is_deeper = image.mode == "I" and image.format == "TIFF"  # 16 bits have a mode of their own
+    if image.mode in _NO_COLOURS or is_deeper or (is_deep and image.format not in _DEEP_FORMATS):
         raise PhotoError(
             f"{path}: its numbers can't be shown as they are ({image.mode}); save it as RGB"
         )

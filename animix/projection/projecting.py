@@ -192,6 +192,12 @@ class Projecting:
     def _found(self, task: Task) -> Projected | None:
         """What was found before of the same photo in the same way, wholly or in part."""
         if not task.target.exists():
+            for path in (task.comparison, task.snapshot):
+                if path.exists():
+                    raise OptionError(
+                        f"{path} is there already, and no {task.target.name} that it belongs to: "
+                        "name another folder with --output"
+                    )
             return None
         try:
             found = read_projected(task.target)
@@ -199,9 +205,13 @@ class Projecting:
             raise OptionError(
                 f"{exc}; it stands where the result goes: name another folder with --output"
             ) from exc
+        if found.photo_digest != task.digest:
+            raise OptionError(
+                f"{task.target} was found of another photo, or of {found.photo} before it changed: "
+                "name another folder with --output"
+            )
         same = (
-            found.photo_digest == task.digest
-            and found.network_digest == self._network_digest
+            found.network_digest == self._network_digest
             and found.crop is not None
             and np.array_equal(found.crop.matrix, task.crop.matrix)
             and found.w.shape == (self.network.num_ws, self.network.w_dim)

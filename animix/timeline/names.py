@@ -17,7 +17,11 @@ def check_name(reading: Reading, key: TextNode, kind: str) -> None:
     name = key.text
     if not _NAME.fullmatch(name):
         message = f"{quoted(name)} can't name a {kind}"
-        reading.note(key.mark, message, "a name is a letter, then letters, digits and _")
+        reading.note(
+            key.mark,
+            message,
+            "a name is a letter from a to z or A to Z, then letters, digits and _",
+        )
     elif name in RESERVED:
         message = f"{quoted(name)} can't name a {kind}: it is a word of this language"
         reading.note(key.mark, message, f"choose another, such as {name}_1")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
+from animix.tables import count
 from animix.timeline.grid import BLEND, INSETS, Grid, Inset, grid_of
 from animix.timeline.misread import Misread, quoted, suggestion
 from animix.timeline.nodes import Broken, ListNode, Node
@@ -107,8 +108,10 @@ def check_paths(reading: Reading, grid: Grid, latents: Sequence[LatentBand]) -> 
         return
     most = max(len(each) for each in sources)
     if grid.num_paths > most and grid.mark is not None:
-        message = f"{grid.num_paths} paths, and the latents are {most} files and no seed"
-        reading.note(grid.mark, message, "each path starts with another latent: add seeds")
+        message = f"{grid.num_paths} paths, and the latents are {count(most, 'file')} and no seed"
+        reading.note(
+            grid.mark, message, "each path starts with another latent: add a seed, [me.npz, 3]"
+        )
 
 
 def read_overlay(reading: Reading, node: Node | None, grid: Grid) -> tuple[Inset, ...]:
