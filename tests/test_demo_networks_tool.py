@@ -16,9 +16,18 @@ from animix.networks.blend import blend
 from animix.networks.recognize import network_of
 from tests.tiny import tiny_tensors
 from tools.demo_networks import augment, losses
+from tools.demo_networks.convolution import GradientsOfActivations
+from tools.demo_networks.discriminator import initial_discriminator, judge
 from tools.demo_networks.evaluate import snapshot_ramp, swaps
 from tools.demo_networks.frechet import frechet_distance, gaussian_distance
-from tools.demo_networks.generator import initial_generator, map_z, synthesize, upsampled
+from tools.demo_networks.generator import (
+    initial_generator,
+    is_learnt,
+    map_z,
+    noise_of,
+    synthesize,
+    upsampled,
+)
 from tools.demo_networks.learner import new_learner
 from tools.demo_networks.pictures import (
     encoded,
@@ -102,6 +111,43 @@ def test_the_path_length_of_a_linear_generator_is_that_of_its_matrix():
     torch.testing.assert_close(lengths, expected)
     penalty = losses.path_penalty(lengths, torch.tensor(1.0))
     torch.testing.assert_close(penalty, (expected - 1).square().mean())
+
+
+def learnt(tensors):
+    """The tensors of a network, and those of them that are learnt."""
+    return tensors, [tensors[n].requires_grad_(True) for n in tensors if is_learnt(n)]
+
+
+def penalties():
+    """R1 and path lengths at a tiny size: what is learnt, and the penalty from it."""
+    judging, by_judging = learnt(initial_discriminator(TINY, rng()))
+    images = normal(4, 3, 16, 16)
+    painting, by_painting = learnt(initial_generator(TINY, rng()))
+    noise = noise_of(TINY, 2, rng(1))
+    ws, directions = normal(2, TINY.num_ws, 8), normal(2, 3, 16, 16)
+
+    def r1():
+        return losses.gradient_penalty(lambda x: judge(judging, TINY, x), images)
+
+    def path():
+        w = ws.clone().requires_grad_(True)
+        painted = synthesize(painting, TINY, w, noise)
+        return losses.path_lengths(painted, w, directions).square().mean()
+
+    return {"r1": (r1, by_judging), "path": (path, by_painting)}
+
+
+@pytest.mark.parametrize("name", ["r1", "path"])
+def test_a_regulariser_has_the_gradients_that_torch_finds_by_itself(name):
+    penalty, weights = penalties()[name]
+    expected = torch.autograd.grad(penalty(), weights, allow_unused=True)
+    with GradientsOfActivations():
+        found = penalty()
+    for one, other in zip(
+        torch.autograd.grad(found, weights, allow_unused=True), expected, strict=True
+    ):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-5)
+    assert any(gradient is not None and gradient.abs().max() > 0 for gradient in expected)
 
 
 def test_losses_are_cross_entropies():

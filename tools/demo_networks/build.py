@@ -12,11 +12,14 @@ import sys
 import time
 from pathlib import Path
 
+import torch
+
 from animix.errors import AnimixError
 from tools.demo_networks.evaluate import evaluate
 from tools.demo_networks.family import PLANS, Family, Member
 from tools.demo_networks.features import efficientnet
 from tools.demo_networks.pictures import LOSSLESS, make_pictures
+from tools.demo_networks.ranks import ALONE, Ranks, joined
 from tools.demo_networks.train import chosen_device, train
 
 BASE = "colour"
@@ -43,27 +46,37 @@ def make_all_pictures(family: Family) -> None:
             print(f"{path}: {count:,} pictures, {path.stat().st_size / 2**20:.1f} MB")
 
 
-def build(family: Family, steps: tuple[str, ...], minutes: float, device: str | None) -> bool:
+def build(
+    family: Family,
+    steps: tuple[str, ...],
+    minutes: float,
+    device: torch.device,
+    ranks: Ranks = ALONE,
+) -> bool:
     """Do the steps for so many minutes, in order; whether all are done.
 
-    Only training stops in time: pictures and evaluation take what they take.
+    Only training stops in time: pictures and evaluation take what they take. Of several ranks the
+    first one does those alone.
     """
     stop_at = time.monotonic() + 60 * minutes
-    chosen = chosen_device(device)
-    if "pictures" in steps:
+    if "pictures" in steps and ranks.is_first:
         make_all_pictures(family)
+    ranks.wait()
     for member in family.members if "train" in steps else ():
         left = (stop_at - time.monotonic()) / 60
-        print(f"{member.name}:")
+        if ranks.is_first:
+            print(f"{member.name}:")
         training = family.training(member)
-        if not training.last_path.exists() and left <= 0:
+        if ranks.any(not training.last_path.exists() and left <= 0, device):
             return False
-        if not train(training, left, chosen, compiled=chosen.type == "cuda"):
+        if not train(training, left, device, compiled=device.type == "cuda", ranks=ranks):
             return False
+    if not ranks.is_first:
+        return True
     if "evaluate" in steps and not (family.folder / "evaluation" / "distances.json").exists():
         if time.monotonic() >= stop_at:
             return False
-        evaluate(family, efficientnet(chosen), chosen)
+        evaluate(family, efficientnet(device), device)
     return True
 
 
@@ -101,10 +114,13 @@ def main() -> None:
             runs=own or domains,
             quality=options.quality,
         )
-        done = build(family, steps, options.minutes, options.device)
+        device = chosen_device(options.device)
+        with joined(device) as ranks:
+            done = build(family, steps, options.minutes, device, ranks)
     except AnimixError as exc:
         parser.error(str(exc))
-    print("all is done" if done else "not all is done: the same command goes on")
+    if ranks.is_first:
+        print("all is done" if done else "not all is done: the same command goes on")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import functools
 import io
 import json
 import random
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import files
@@ -177,12 +178,17 @@ def _drawn(
     from dicebear import Avatar
 
     left, top, side = crop
-    width = round(size * OVERSAMPLING / side)  # of the frame
     svg = Avatar(_style(style), {"seed": f"a{number}", "size": size, **options}).to_string()
-    png = bytes(resvg_py.svg_to_bytes(svg_string=svg, width=width, height=width))
-    frame = Image.open(io.BytesIO(png)).convert("RGBA")
-    box = (left * width, top * width, (left + side) * width, (top + side) * width)
-    return frame.resize((size, size), Image.Resampling.LANCZOS, box)
+    # Only what is kept is drawn: a view into the frame, whose sides are equal.
+    frame = re.search(r'viewBox="0 0 (\d+) ', svg)
+    assert frame is not None
+    unit = int(frame[1])
+    view = f'viewBox="{left * unit} {top * unit} {side * unit} {side * unit}"'
+    svg = re.sub(r'viewBox="[^"]*"', view, svg, count=1)
+    large = size * OVERSAMPLING
+    png = bytes(resvg_py.svg_to_bytes(svg_string=svg, width=large, height=large))
+    picture = Image.open(io.BytesIO(png)).convert("RGBA")
+    return picture.resize((size, size), Image.Resampling.LANCZOS)
 
 
 @functools.cache

@@ -13,7 +13,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from animix.errors import OptionError
 from tools.demo_networks import augment, losses
+from tools.demo_networks.convolution import GradientsOfActivations
 from tools.demo_networks.discriminator import initial_discriminator, judge
 from tools.demo_networks.generator import (
     initial_generator,
@@ -22,6 +24,7 @@ from tools.demo_networks.generator import (
     noise_of,
     synthesize,
 )
+from tools.demo_networks.ranks import ALONE, Ranks
 from tools.demo_networks.recipe import Recipe, frozen
 from tools.demo_networks.sizes import Size
 
@@ -51,10 +54,16 @@ class Learner:
     probability: Tensor = field(default_factory=lambda: torch.zeros(()))
     """Of each augmentation."""
     told: Tensors = field(default_factory=dict)
-    """Losses and logits of the last step; reading one waits for the device."""
+    """Losses and logits of the last step (this rank's); reading one waits for the device."""
+    ranks: Ranks = ALONE
 
     def __post_init__(self) -> None:
         device = self.average["mapping.w_avg"].device
+        if self.recipe.batch % self.ranks.count:
+            raise OptionError(
+                f"a batch of {self.recipe.batch} can't be shared by {self.ranks.count} processes"
+            )
+        self.share = self.recipe.batch // self.ranks.count
         self.mean_path = self.mean_path.to(device)
         self.probability = self.probability.to(device)
         recipe = self.recipe
@@ -95,15 +104,16 @@ class Learner:
     def step(self, pictures: Tensor) -> None:
         """Show a batch of the pictures, uint8 [P, 3, H, W] on the device, and move all weights."""
         recipe, size = self.recipe, self.size
-        rng = torch.Generator(self.device).manual_seed(recipe.seed * 1_000_003 + self.steps)
+        seed = (recipe.seed + 1_000 * self.ranks.rank) * 1_000_003 + self.steps
+        rng = torch.Generator(self.device).manual_seed(seed)
         for adam, share in ((self.adam_g, self.share_g), (self.adam_d, self.share_d)):
             for group in adam.param_groups:
                 group["lr"].fill_(recipe.learning_rate_at(self.images) * share)
         real = self._drawn(pictures, rng)
 
         # One painting serves both: the discriminator learns on what the generator was judged by.
-        w, ws = self._mixed_ws(recipe.batch, rng)
-        noise = noise_of(size, recipe.batch, rng)
+        w, ws = self._mixed_ws(self.share, rng)
+        noise = noise_of(size, self.share, rng)
         fake = self._synthesize(self.generator, size, ws, noise, self.dtype)
         shown = self._augmented(fake, rng)
         for tensor in self.learnt_d.values():
@@ -117,8 +127,8 @@ class Learner:
         fake_logits = self._judge(self.discriminator, size, shown.detach(), self.dtype)
         real_logits = self._judge(self.discriminator, size, shown_real, self.dtype)
         losses.discriminator_loss(fake_logits, real_logits).backward()
-        _move(self.adam_g)
-        _move(self.adam_d)
+        self._move(self.adam_g)
+        self._move(self.adam_d)
         told = {
             "loss": loss_g.detach(),
             "fake": fake_logits.detach().mean(),
@@ -126,17 +136,19 @@ class Learner:
         }
 
         if self.steps % recipe.r1_interval == 0:
-            penalty = losses.gradient_penalty(
-                lambda x: judge(self.discriminator, size, x, self.dtype), shown_real
-            )
+            with GradientsOfActivations():
+                penalty = losses.gradient_penalty(
+                    lambda x: judge(self.discriminator, size, x, self.dtype), shown_real
+                )
             weight = recipe.gamma_at(self.images) / 2 * recipe.r1_interval
             (weight * penalty).backward()
-            _move(self.adam_d)
+            self._move(self.adam_d)
             told["r1"] = penalty.detach()
         if recipe.path_weight and self.steps % recipe.path_interval == 0:
             told["path"] = self._regularise_paths(rng)
         if recipe.augment:
-            self.probability = augment.adapted(self.probability, real_logits.detach())
+            judged = self.ranks.gathered(real_logits.detach())
+            self.probability = augment.adapted(self.probability, judged)
         self._follow(w.detach())
         self.told = {**self.told, **told}
         self.images += recipe.batch
@@ -144,7 +156,7 @@ class Learner:
 
     def _drawn(self, pictures: Tensor, rng: torch.Generator) -> Tensor:
         """A batch of pictures in [-1, 1]."""
-        count = (self.recipe.batch,)
+        count = (self.share,)
         chosen = torch.randint(len(pictures), count, generator=rng, device=self.device)
         real = pictures[chosen].float() / 127.5 - 1
         if self.recipe.mirror:
@@ -170,25 +182,37 @@ class Learner:
         return first, torch.where(turns[:, :, None], second[:, None], first[:, None])
 
     def _regularise_paths(self, rng: torch.Generator) -> Tensor:
-        count = min(self.recipe.path_batch, self.recipe.batch)
+        count = min(-(-self.recipe.path_batch // self.ranks.count), self.share)
         _, ws = self._mixed_ws(count, rng)
         if not ws.requires_grad:  # a frozen mapping
             ws = ws.requires_grad_(True)
         noise = noise_of(self.size, count, rng)
-        images = synthesize(self.generator, self.size, ws, noise, self.dtype)
-        directions = torch.randn(images.shape, generator=rng, device=self.device)
-        lengths = losses.path_lengths(images, ws, directions)
-        self.mean_path = self.mean_path.lerp(lengths.detach().mean(), 1 - PATH_KEEP)
+        shape = (count, 3, self.size.img_resolution, self.size.img_resolution)
+        directions = torch.randn(shape, generator=rng, device=self.device)
+        with GradientsOfActivations():
+            images = synthesize(self.generator, self.size, ws, noise, self.dtype)
+            lengths = losses.path_lengths(images, ws, directions)
+        length = lengths.detach().mean()
+        self.ranks.average([length])
+        self.mean_path = self.mean_path.lerp(length, 1 - PATH_KEEP)
         penalty = losses.path_penalty(lengths, self.mean_path)
         (self.recipe.path_weight * self.recipe.path_interval * penalty).backward()
-        _move(self.adam_g)
-        return lengths.detach().mean()
+        self._move(self.adam_g)
+        return length
+
+    def _move(self, adam: torch.optim.Adam) -> None:
+        learnt = [tensor for group in adam.param_groups for tensor in group["params"]]
+        self.ranks.average(t.grad for t in learnt if t.grad is not None)
+        adam.step()
+        adam.zero_grad(set_to_none=True)
 
     @torch.no_grad()
     def _follow(self, w: Tensor) -> None:
         """Let the moving average follow the generator, and w_avg the w."""
         if not frozen(self.recipe.freeze, "mapping.w_avg"):
-            self.generator["mapping.w_avg"].lerp_(w.mean(dim=0), 1 - W_AVG_KEEP)
+            mean = w.mean(dim=0)
+            self.ranks.average([mean])
+            self.generator["mapping.w_avg"].lerp_(mean, 1 - W_AVG_KEEP)
             self.average["mapping.w_avg"].copy_(self.generator["mapping.w_avg"])
         torch._foreach_lerp_(
             [self.average[name] for name in self.learnt_g],
@@ -209,17 +233,13 @@ def _adam(learnt: Mapping[str, Tensor], share: float, device: torch.device) -> t
     )
 
 
-def _move(adam: torch.optim.Adam) -> None:
-    adam.step()
-    adam.zero_grad(set_to_none=True)
-
-
 def new_learner(
     size: Size,
     recipe: Recipe,
     device: torch.device,
     generator: Mapping[str, Tensor] | None = None,
     discriminator: Mapping[str, Tensor] | None = None,
+    ranks: Ranks = ALONE,
 ) -> tuple[Learner, list[str]]:
     """A learner that has seen nothing, or goes on from other tensors; and what is new in it.
 
@@ -240,4 +260,4 @@ def new_learner(
                     tensor.zero_()
     moved = [{name: t.to(device) for name, t in tensors.items()} for tensors in own]
     average = {name: tensor.clone() for name, tensor in moved[0].items()}
-    return Learner(size, recipe, moved[0], average, moved[1]), fresh
+    return Learner(size, recipe, moved[0], average, moved[1], ranks=ranks), fresh

@@ -22,8 +22,8 @@ class Recipe:
     learning_rate: float = 0.0025
     decay: float = 0.25
     """The learning rate falls linearly to a fiftieth over this last share of the pictures."""
-    gamma: float = 12.0
-    gamma_end: float = 4.0
+    gamma: float = 24.0
+    gamma_end: float = 8.0
     """R1's weight falls from gamma to this over the first 40 % of the pictures."""
     r1_interval: int = 16
     path_weight: float = 2.0
@@ -105,7 +105,7 @@ def frozen(text: str, tensor: str) -> bool:
 FINE_TUNE = Recipe(
     total_images=250_000,
     learning_rate=0.001,
-    gamma=4.0,
+    gamma=8.0,
     average_ramp=0.08,
     snapshots=(4_000, 16_000, 50_000, 110_000),
 )

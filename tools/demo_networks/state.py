@@ -12,6 +12,7 @@ from torch import Tensor
 from animix.errors import OptionError
 from animix.whole_file import whole_file
 from tools.demo_networks.learner import Learner
+from tools.demo_networks.ranks import ALONE, Ranks
 from tools.demo_networks.recipe import Recipe
 from tools.demo_networks.sizes import Size
 
@@ -40,7 +41,9 @@ def save_state(learner: Learner, path: Path) -> None:
         torch.save(_on_cpu(state), part)
 
 
-def load_state(path: Path, size: Size, recipe: Recipe, device: torch.device) -> Learner:
+def load_state(
+    path: Path, size: Size, recipe: Recipe, device: torch.device, ranks: Ranks = ALONE
+) -> Learner:
     """The learner that was saved, to go on by a recipe.
 
     OptionError for a file that is none of ours, or of a network of another size.
@@ -53,7 +56,7 @@ def load_state(path: Path, size: Size, recipe: Recipe, device: torch.device) -> 
             raise OptionError(f"{path} is of a network of {state['size']}, expected {asdict(size)}")
         parts = ("generator", "average", "discriminator", "images", "steps")
         progress = {name: state[name] for name in (*parts, "mean_path", "probability")}
-        learner = Learner(size, recipe, **progress)
+        learner = Learner(size, recipe, **progress, ranks=ranks)
         _restore(learner.adam_g, learner.learnt_g, state["adam_g"])
         _restore(learner.adam_d, learner.learnt_d, state["adam_d"])
     except OptionError:

@@ -26,6 +26,7 @@ import torch
 from animix.errors import AnimixError, OptionError
 from tools.demo_networks.learner import Learner, new_learner
 from tools.demo_networks.pictures import read_pictures
+from tools.demo_networks.ranks import ALONE, Ranks, joined
 from tools.demo_networks.recipe import FINE_TUNE, Recipe
 from tools.demo_networks.release import (
     Origin,
@@ -81,17 +82,21 @@ def train(
     device: torch.device,
     compiled: bool,
     tell: Callable[[str], None] = print,
+    ranks: Ranks = ALONE,
 ) -> bool:
     """Train for so many minutes or to the end; whether it is done.
 
-    Ctrl-C and SIGTERM save what was learnt and stop.
+    Ctrl-C and SIGTERM save what was learnt and stop. Of several ranks the first one writes and
+    tells.
     """
     stop_at = time.monotonic() + 60 * minutes
+    if not ranks.is_first:
+        tell = _silent
     if training.last_path.exists():
         tell(f"{training.last_path} is there: nothing to do")
         return True
     recipe, state = training.recipe, training.out / STATE
-    learner, origin = _begun(training, device, tell)
+    learner, origin = _begun(training, device, tell, ranks)
     pictures = read_pictures(training.pictures).to(device)
     if pictures.shape[2] != training.size.img_resolution:
         raise OptionError(
@@ -112,7 +117,7 @@ def train(
             before = learner.images
             learner.step(pictures)
             for number, images in enumerate(recipe.snapshots, start=1):
-                if before < images <= learner.images:
+                if ranks.is_first and before < images <= learner.images:
                     _release(learner, origin, training.network_path(number), tell)
             if learner.steps % STEPS_BETWEEN_LOOKS:
                 continue
@@ -120,22 +125,28 @@ def train(
             if now - told >= TELL_EVERY_SECONDS:
                 tell(_line(learner, (learner.images - images_told) / (now - told)))
                 told, images_told = now, learner.images
-            if now - saved >= SAVE_EVERY_SECONDS:
+            if ranks.is_first and now - saved >= SAVE_EVERY_SECONDS:
                 save_state(learner, state)
                 saved = time.monotonic()
-            if now >= stop_at or is_stopped():
+            if ranks.any(now >= stop_at or is_stopped(), device):
                 break
-        save_state(learner, state)
-        if learner.is_done:
-            write_discriminator(learner, origin, training.discriminator_path)
-            # Last: where it is, all is.
-            _release(learner, origin, training.last_path, tell)
+        if ranks.is_first:
+            save_state(learner, state)
+            if learner.is_done:
+                write_discriminator(learner, origin, training.discriminator_path)
+                # Last: where it is, all is.
+                _release(learner, origin, training.last_path, tell)
+        ranks.wait()
     tell(_line(learner, 0) + (", done" if learner.is_done else ": the same command goes on"))
     return learner.is_done
 
 
+def _silent(_line: str) -> None:
+    pass
+
+
 def _begun(
-    training: Training, device: torch.device, tell: Callable[[str], None]
+    training: Training, device: torch.device, tell: Callable[[str], None], ranks: Ranks
 ) -> tuple[Learner, Origin]:
     """A learner that goes on where it stopped, or from the parent, or from nothing."""
     size, recipe, origin = training.size, training.recipe, training.origin
@@ -144,14 +155,14 @@ def _begun(
         parent, origin = descended(origin, training.parent)
     state = training.out / STATE
     if state.exists():
-        learner = load_state(state, size, recipe, device)
+        learner = load_state(state, size, recipe, device, ranks)
         tell(f"goes on after {learner.images:,} pictures")
         return learner, origin
     discriminator = None
     if training.parent_discriminator is not None:
         discriminator = read_discriminator(training.parent_discriminator)
     tensors = parent.tensors if parent else None
-    learner, fresh = new_learner(size, recipe, device, tensors, discriminator)
+    learner, fresh = new_learner(size, recipe, device, tensors, discriminator, ranks)
     if fresh:
         tell(f"new, for the start has none of them: {', '.join(_blocks(fresh))}")
     return learner, origin
@@ -264,7 +275,8 @@ def main() -> None:
         )
         compiled = device.type == "cuda" and not options.no_compile
         sys.stdout.reconfigure(line_buffering=True)
-        train(training, options.minutes, device, compiled)
+        with joined(device) as ranks:
+            train(training, options.minutes, device, compiled, ranks=ranks)
     except AnimixError as exc:
         parser.error(str(exc))
 

@@ -1,0 +1,85 @@
+"""Ranks: processes that train one network together, each on a GPU of its own.
+
+    torchrun --nproc-per-node 2 -m tools.demo_networks.build
+
+Each shows its share of every batch; gradients are averaged, so all of them hold the same weights.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+import torch
+from torch import Tensor, distributed
+
+PATIENCE = timedelta(hours=1)
+"""So long the others wait for the first, which draws the pictures."""
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """Which of so many processes this is."""
+
+    rank: int = 0
+    count: int = 1
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this is the one that writes files and tells how it goes."""
+        return self.rank == 0
+
+    def average(self, tensors: Iterable[Tensor]) -> None:
+        """Replace tensors by their mean over all ranks; in one message, for each costs a wait."""
+        if self.count == 1:
+            return
+        held = list(tensors)
+        message = torch.cat([tensor.flatten() for tensor in held])
+        distributed.all_reduce(message)
+        message /= self.count
+        sizes = [tensor.numel() for tensor in held]
+        for tensor, mean in zip(held, message.split(sizes), strict=True):
+            tensor.copy_(mean.view_as(tensor))
+
+    def gathered(self, values: Tensor) -> Tensor:
+        """The values [N] of all ranks, one after the other."""
+        if self.count == 1:
+            return values
+        parts = [torch.empty_like(values) for _ in range(self.count)]
+        distributed.all_gather(parts, values.contiguous())
+        return torch.cat(parts)
+
+    def any(self, flag: bool, device: torch.device) -> bool:
+        """Whether the flag is set in one of the ranks."""
+        if self.count == 1:
+            return flag
+        found = torch.tensor(int(flag), device=device)
+        distributed.all_reduce(found, distributed.ReduceOp.MAX)
+        return bool(found)
+
+    def wait(self) -> None:
+        """Wait until all ranks are here."""
+        if self.count > 1:
+            distributed.barrier()
+
+
+ALONE = Ranks()
+
+
+@contextlib.contextmanager
+def joined(device: torch.device) -> Iterator[Ranks]:
+    """The ranks that torchrun has started, this process on the GPU of its number."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        yield ALONE
+        return
+    on_gpu = device.type == "cuda"
+    if on_gpu:
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    distributed.init_process_group("nccl" if on_gpu else "gloo", timeout=PATIENCE)
+    try:
+        yield Ranks(distributed.get_rank(), distributed.get_world_size())
+    finally:
+        distributed.destroy_process_group()
