@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from dataclasses import replace
 
 import numpy as np
@@ -38,6 +40,7 @@ from tools.demo_networks.pictures import (
     taken,
     write_pictures,
 )
+from tools.demo_networks.ranks import ALONE, Ranks, joined
 from tools.demo_networks.recipe import Recipe, frozen
 from tools.demo_networks.release import Origin, read_discriminator
 from tools.demo_networks.sheet import page
@@ -280,6 +283,42 @@ def test_a_network_of_half_the_size_is_a_start_that_paints_the_same_enlarged():
         large = synthesize(learner.average, TINY, ws, noise)
         alone = synthesize(small, replace(TINY, img_resolution=8), ws[:, :4], noise)
     torch.testing.assert_close(large, upsampled(alone))
+
+
+def learn_as_rank(rank, port, pictures, folder):
+    names = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "MASTER_PORT": port}
+    os.environ |= {name: str(value) for name, value in names.items()} | {"MASTER_ADDR": "127.0.0.1"}
+    with joined("cpu") as (ranks, device):
+        learner, _ = new_learner(TINY, RECIPE, device, ranks=ranks)
+        shown = read_pictures(pictures)
+        for _ in range(4):
+            learner.step(shown)
+        assert ranks.any(rank == 1, device)
+        assert not ranks.any(False, device)
+        learner.ranks = ALONE
+        save_state(learner, folder / f"{rank}.pt")
+
+
+def test_ranks_that_see_other_pictures_learn_the_same_network(tmp_path, pictures):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    torch.multiprocessing.spawn(learn_as_rank, (port, pictures, tmp_path), nprocs=2)
+    first, second = (load_state(tmp_path / f"{n}.pt", TINY, RECIPE, CPU) for n in range(2))
+    assert first.images == 16
+    for name, tensor in first.average.items():
+        assert torch.equal(tensor, second.average[name])
+    assert torch.equal(first.probability, second.probability)
+    assert torch.equal(first.mean_path, second.mean_path)
+    alone, _ = new_learner(TINY, RECIPE, CPU)
+    for _ in range(4):
+        alone.step(read_pictures(pictures))
+    assert not torch.equal(alone.average["synthesis.b4.const"], first.average["synthesis.b4.const"])
+
+
+def test_a_batch_that_ranks_cannot_share_is_refused():
+    with pytest.raises(OptionError, match="a batch of 4 can't be shared by 3 processes"):
+        new_learner(TINY, RECIPE, CPU, ranks=Ranks(0, 3))
 
 
 def test_a_state_of_another_size_or_none_is_refused(tmp_path):

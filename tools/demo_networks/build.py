@@ -20,7 +20,7 @@ from tools.demo_networks.family import PLANS, Family, Member
 from tools.demo_networks.features import efficientnet
 from tools.demo_networks.pictures import LOSSLESS, make_pictures
 from tools.demo_networks.ranks import ALONE, Ranks, joined
-from tools.demo_networks.train import chosen_device, train
+from tools.demo_networks.train import train
 
 BASE = "colour"
 RUNS = ("neon", "relief", "goblin")
@@ -114,8 +114,7 @@ def main() -> None:
             runs=own or domains,
             quality=options.quality,
         )
-        device = chosen_device(options.device)
-        with joined(device) as ranks:
+        with joined(options.device) as (ranks, device):
             done = build(family, steps, options.minutes, device, ranks)
     except AnimixError as exc:
         parser.error(str(exc))

@@ -26,8 +26,8 @@ from tools.demo_networks.family import Family
 from tools.demo_networks.features import Extract, efficientnet
 from tools.demo_networks.frechet import frechet_distance
 from tools.demo_networks.pictures import read_pictures
+from tools.demo_networks.ranks import chosen_device
 from tools.demo_networks.sheet import painted, write_page
-from tools.demo_networks.train import chosen_device
 
 FACES = range(4)
 """The seeds that blends are shown with, a row each."""

@@ -28,7 +28,13 @@ class Plan:
 
 
 PLANS = {
-    "full": Plan(FULL, Recipe(), FINE_TUNE, count=20_000, held_out=5_000),
+    "full": Plan(
+        FULL,
+        Recipe(total_images=2_400_000, batch=128),
+        replace(FINE_TUNE, batch=128),
+        count=20_000,
+        held_out=5_000,
+    ),
     "small": Plan(
         SMALL,
         Recipe(total_images=1_600, batch=16),

@@ -70,16 +70,32 @@ ALONE = Ranks()
 
 
 @contextlib.contextmanager
-def joined(device: torch.device) -> Iterator[Ranks]:
-    """The ranks that torchrun has started, this process on the GPU of its number."""
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
-        yield ALONE
+def joined(name: str | None = None) -> Iterator[tuple[Ranks, torch.device]]:
+    """The ranks that torchrun has started, and this one's device: by its name, or a GPU if any.
+
+    A rank sees no GPU but its own: then all compile the same code, and take it from one cache.
+    """
+    count = int(os.environ.get("WORLD_SIZE", "1"))
+    if count > 1:
+        local = int(os.environ["LOCAL_RANK"])
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+        os.environ["CUDA_VISIBLE_DEVICES"] = visible.split(",")[local] if visible else str(local)
+    device = chosen_device(name)
+    if count == 1:
+        yield ALONE, device
         return
     on_gpu = device.type == "cuda"
-    if on_gpu:
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    distributed.init_process_group("nccl" if on_gpu else "gloo", timeout=PATIENCE)
+    distributed.init_process_group(
+        "nccl" if on_gpu else "gloo",
+        timeout=PATIENCE,
+        device_id=torch.device("cuda", 0) if on_gpu else None,
+    )
     try:
-        yield Ranks(distributed.get_rank(), distributed.get_world_size())
+        yield Ranks(distributed.get_rank(), distributed.get_world_size()), device
     finally:
         distributed.destroy_process_group()
+
+
+def chosen_device(name: str | None) -> torch.device:
+    """The device by its name; None: a GPU where there is one."""
+    return torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))

@@ -220,11 +220,6 @@ def thousands(text: str) -> tuple[int, ...]:
     return tuple(round(float(part) * 1000) for part in text.split(",") if part)
 
 
-def chosen_device(name: str | None) -> torch.device:
-    """The device by its name; None: a GPU where there is one."""
-    return torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description="Trains a network, in pieces.")
     parser.add_argument("--pictures", type=Path, required=True, help="as pictures.py makes them")
@@ -250,7 +245,6 @@ def main() -> None:
     parser.add_argument("--device", help="cuda, cpu (cuda if there is one)")
     parser.add_argument("--no-compile", action="store_true", help="starts at once, learns slower")
     options = parser.parse_args()
-    device = chosen_device(options.device)
     given = {
         name: getattr(options, name)
         for name in ("snapshots", "batch", "learning_rate", "freeze", "freeze_d", "mirror", "seed")
@@ -273,9 +267,9 @@ def main() -> None:
             parent=options.parent,
             parent_discriminator=options.discriminator,
         )
-        compiled = device.type == "cuda" and not options.no_compile
         sys.stdout.reconfigure(line_buffering=True)
-        with joined(device) as ranks:
+        with joined(options.device) as (ranks, device):
+            compiled = device.type == "cuda" and not options.no_compile
             train(training, options.minutes, device, compiled, ranks=ranks)
     except AnimixError as exc:
         parser.error(str(exc))
