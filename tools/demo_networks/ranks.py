@@ -41,8 +41,8 @@ class Ranks:
         distributed.all_reduce(message)
         message /= self.count
         sizes = [tensor.numel() for tensor in held]
-        for tensor, mean in zip(held, message.split(sizes), strict=True):
-            tensor.copy_(mean.view_as(tensor))
+        means = message.split(sizes)
+        torch._foreach_copy_(held, [m.view_as(t) for m, t in zip(means, held, strict=True)])
 
     def gathered(self, values: Tensor) -> Tensor:
         """The values [N] of all ranks, one after the other."""

@@ -107,6 +107,6 @@ FINE_TUNE = Recipe(
     learning_rate=0.001,
     gamma=8.0,
     average_ramp=0.08,
-    snapshots=(4_000, 16_000, 50_000, 110_000),
+    snapshots=(6_000, 25_000, 90_000),
 )
 """From a base: the discriminator has learnt what a picture is, and moving slower tears less."""
