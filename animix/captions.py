@@ -26,6 +26,8 @@ MOST_OF_CELL = 0.8
 """Of a cell's height that a caption may take."""
 SMALLEST_CELL = 8
 """Sides of a cell in letters: in a smaller one nothing would be seen beside its caption."""
+SHORTEST_NAME = 2.5
+"""Of a network that is cut, in letters' heights: four letters or five."""
 LONGEST_SOURCE = 12
 """Letters of a latent file's name."""
 
@@ -168,12 +170,18 @@ def indent_of(size: int) -> int:
 
 
 def make_captions(
-    schedule: Schedule, cells: Sequence[Place], canvas_size: tuple[int, int]
-) -> Iterator[Caption]:
+    schedule: Schedule,
+    cells: Sequence[Place],
+    canvas_size: tuple[int, int],
+    taken: Place | None = None,
+) -> tuple[list[Caption], list[str]]:
     """The captions of a frame's cells: of the first path what is seen, of several paths the seeds.
 
-    Where values don't fit their cell they are left out, and else the caption.
+    None lies on the place that is ``taken``. Where they don't fit their cell names are cut, then
+    values left out, and else the caption: the second of the results tells what is.
     """
+    captions: list[Caption] = []
+    missing: set[str] = set()
     grid = schedule.grid
     first_of_path: dict[int, int] = {}
     for number, panel in enumerate(grid.panels):
@@ -184,26 +192,54 @@ def make_captions(
             lines.append(Line("", None, (_seed(schedule, panel),)))
         if lines:
             caption = Caption(cell, letters_in(cell, canvas_size), tuple(lines))
-            yield from _fitted(caption)
+            fitted = _fitted(caption, taken)
+            if fitted is None:
+                missing.add("labels")
+            else:
+                captions.append(fitted)
+                if len(fitted.windows) < len(caption.windows):
+                    missing.add("values in labels")
+    return captions, sorted(missing)
 
 
-def _fitted(caption: Caption) -> Iterator[Caption]:
-    """A caption as it fits its cell, if it does."""
+def _fitted(caption: Caption, taken: Place | None) -> Caption | None:
+    """A caption as it fits its cell beside a place that is taken; None where it doesn't."""
     cell, size = caption.cell, caption.letters
     room = cell.width - 2 * margin_of(size)
     if min(cell.width, cell.height) < SMALLEST_CELL * size:
-        return
+        return None
     if caption.place.height > MOST_OF_CELL * cell.height:
-        return
-    if caption.place.width > room:
-        bare = (replace(line, dials=()) if line.name else line for line in caption.lines)
-        caption = replace(caption, lines=tuple(bare))
-    if caption.place.width > room:
-        left = room - 2 * _pad(size) - indent_of(size)
-        cut = (replace(line, name=fitting(line.name, size, left)) for line in caption.lines)
-        caption = replace(caption, lines=tuple(cut))
-    if caption.place.width <= room:
-        yield caption
+        return None
+    gap, place = margin_of(size) // 2, caption.place
+    if taken is not None and _meet(cell, taken) and place.top + place.height + gap > taken.top:
+        room = min(room, taken.left - gap - place.left)
+    bare = [replace(line, dials=()) if line.name else line for line in caption.lines]
+    for lines in (caption.lines, tuple(bare)):
+        fitted = _cut(replace(caption, lines=lines), room)
+        if fitted.place.width <= room:
+            return fitted
+    return None
+
+
+def _cut(caption: Caption, room: int) -> Caption:
+    """A caption whose names are as short as it takes to fit a room, but can still be read."""
+    size, over = caption.letters, caption.place.width - room
+    names = [line.name for line in caption.lines]
+    left = max(width_of(name, size) for name in names) - over
+    if over <= 0 or left < SHORTEST_NAME * size:
+        return caption
+    cut = [fitting(name, size, left) for name in names]
+    if len(set(cut)) < len(set(names)):  # which is which is not to be told any more
+        return caption
+    lines = (replace(line, name=name) for line, name in zip(caption.lines, cut, strict=True))
+    return replace(caption, lines=tuple(lines))
+
+
+def _meet(one: Place, other: Place) -> bool:
+    """Whether rectangles have pixels in common."""
+    across = max(one.left, other.left) < min(one.left + one.width, other.left + other.width)
+    down = max(one.top, other.top) < min(one.top + one.height, other.top + other.height)
+    return across and down
 
 
 def _view(schedule: Schedule, panel: Panel) -> Iterator[Line]:

@@ -167,10 +167,21 @@ def _problem_of(target: Path, container: Container) -> str:
     return ""
 
 
-def notes_of(films: Sequence[Film]) -> list[str]:
-    """What the user should know before films are rendered."""
+def notes_of(films: Sequence[Film], targets: Sequence[Path] | None = None) -> list[str]:
+    """What the user should know before films are rendered.
+
+    Notes name the outputs that they are about by ``targets``; None: where the timeline has them.
+    """
+    targets = targets or [film_path(film.timeline, output=film.output) for film in films]
     notes = [note for film in films for note in film.notes]
-    notes += [note for note in map(expected_size_warning, films) if note is not None]
+    own: dict[str, list[str]] = {}
+    for film, target in zip(films, targets, strict=True):
+        warning = expected_size_warning(film)
+        for note in (*film.own_notes, *([warning] if warning else [])):
+            own.setdefault(note, []).append(str(target))
+    for note, places in own.items():
+        # What is so of all outputs is of none in particular.
+        notes.append(note if len(places) == len(films) else f"{', '.join(places)}: {note}")
     return list(dict.fromkeys(notes))
 
 

@@ -73,7 +73,8 @@ def open_lengths(
     noise and without edits, the other paths standing where they start. What was measured before is
     read from a file beside the timeline. ``plain`` is the timeline's schedule without lengths.
     """
-    lengths = {}
+    lengths: dict[int, Floats] = {}
+    missing: dict[int, tuple[list[Row], Path]] = {}
     for path in range(timeline.grid.num_paths):
         latents = shifted(timeline.latents, path)
         for number, band in enumerate(latents):
@@ -81,40 +82,53 @@ def open_lengths(
                 rows = _rows(replace(timeline, latents=latents, grid=Grid()), plain, number)
                 digest = _digest(rows, home_files, projected)
                 file = timeline.path.parent / FOLDER / f"even-{digest}.json"
+                place = path * len(latents) + number
                 found = _kept(file, len(rows))
                 if found is None:
-                    found = measured(home, rows, projected, device, follow)
-                    _keep(file, found)
-                lengths[path * len(latents) + number] = found
+                    missing[place] = rows, file
+                else:
+                    lengths[place] = found
+    if missing:
+        with painting(device):
+            deque(follow(_measure_all(home.to(device), missing, projected, lengths)), maxlen=0)
     return lengths
 
 
-def measured(
+def _measure_all(
     home: Network,
-    rows: Sequence[Row],
+    missing: Mapping[int, tuple[Sequence[Row], Path]],
     projected: Mapping[str, NDArray[np.float32]],
-    device: torch.device,
-    follow: Follow = iter,
-) -> Floats:
-    """How long the way is up to each of some rows, the whole of it being 1 (0 if all are alike)."""
-    steps: list[Floats] = []
-    with painting(device):
-        deque(follow(_measure(home.to(device), rows, projected, steps)), maxlen=0)
-    # The first picture is compared with itself.
-    way = np.cumsum(np.concatenate(steps))
-    total = way[-1]
-    return np.round(way / total, DIGITS) if total > 0 else way
+    lengths: dict[int, Floats],
+) -> Iterator[Progress]:
+    """Measure paths one after the other, as one work; each is kept as soon as it is measured.
+
+    Of a path it is told how long the way is up to each of its rows, the whole of it being 1, or 0
+    if all are alike.
+    """
+    total = sum(len(rows) for rows, _ in missing.values())
+    done, started = 0, time.monotonic()
+    for place, (rows, file) in missing.items():
+        steps: list[Floats] = []
+        for num_painted in measure(home, rows, projected, steps):
+            yield Progress(done + num_painted, total, time.monotonic() - started)
+        done += len(rows)
+        # The first picture is compared with itself.
+        way = np.cumsum(np.concatenate(steps))
+        lengths[place] = np.round(way / way[-1], DIGITS) if way[-1] > 0 else way
+        _keep(file, lengths[place])
 
 
-def _measure(
+def measure(
     home: Network,
     rows: Sequence[Row],
     projected: Mapping[str, NDArray[np.float32]],
     steps: list[Floats],
-) -> Iterator[Progress]:
-    """Put the steps from each picture to the next into a list, the first one's from itself."""
+) -> Iterator[int]:
+    """Put the steps from each picture to the next into a list, the first one's from itself.
+
+    Yields how many are painted.
+    """
     batch = max(1, min(MOST_TOGETHER, BATCH_PIXELS // home.img_resolution**2))
-    started = time.monotonic()
     ws_of = Ws(home, projected)
     before: list[Tensor] = []
     for start in range(0, len(rows), batch):
@@ -126,7 +140,7 @@ def _measure(
         joined = [torch.cat(pair) for pair in zip(before, sizes, strict=True)]
         steps.append(distances(joined))
         before = [size[-1:] for size in sizes]
-        yield Progress(start + len(part), len(rows), time.monotonic() - started)
+        yield start + len(part)
 
 
 def scales(pictures: Tensor) -> list[Tensor]:

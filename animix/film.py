@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +46,7 @@ from animix.timeline.output import Output
 from animix.timeline.timeline import Timeline
 from animix.vectors import open_directions, open_latents
 from animix.video.soundtrack import Soundtrack, open_soundtrack
-from animix.view import View, own_size
+from animix.view import View, cells_of, own_size
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +69,7 @@ class Film:
     files: tuple[Path, ...]
     """What was read: the timeline and its bases, networks, latents and their photo."""
     notes: tuple[str, ...]
-    """What the user should know before it is rendered."""
+    """What the user should know before it is rendered, whatever it is written as."""
     home_files: tuple[Path, Path]
     """The base's and the mapping's, which give what is not mixed."""
     stop_resolution: int | None = None
@@ -113,6 +114,12 @@ class Film:
     def versions(self) -> tuple[Film, ...]:
         """This film for each of its outputs."""
         return tuple(replace(self, number=number) for number in range(len(self.outputs)))
+
+    @property
+    def own_notes(self) -> tuple[str, ...]:
+        """What the user should know of this output."""
+        inset = self.view.inset.notes if self.view.inset else ()
+        return (*_seam_notes(self.painted.clip, self.schedule.fps), *inset)
 
     def canvas(self, index: int) -> Tensor:
         """The picture of a frame as it lies on the canvas: [3, H, W], nominally in [-1, 1]."""
@@ -256,9 +263,7 @@ def open_film(
         notes=(
             *timeline.notes,
             *differences,
-            *_seam_notes(painted.clip, outputs),
             *_noise_notes(timeline, home),
-            *(note for view in views if view.inset for note in view.inset.notes),
             *engine.notes,
             *(soundtrack.notes if soundtrack else ()),
         ),
@@ -337,25 +342,22 @@ def _view(
     rate = output.fps or painted.clip.fps
     schedule = painted.film(rate, output.fit or timeline.frame.fit)
     places = painted.instants.places(schedule.instants)
-    inset = inset_of(schedule, (width, height), timeline.overlay)
+    cells = cells_of(schedule, (width, height), scene)
+    inset = inset_of(schedule, (width, height), cells, timeline.overlay)
     return View(schedule, places, (width, height), output.pixel_format, inset, scene)
 
 
-def _seam_notes(clip: Clip, outputs: Sequence[Output]) -> list[str]:
+def _seam_notes(clip: Clip, rate: Fraction) -> list[str]:
     """Says where a loop is no whole number of an output's frames."""
     length = clip.num_frames / clip.fps
-    notes = []
-    for rate in dict.fromkeys(output.fps or clip.fps for output in outputs):
-        off = clip.num_frames_at(rate) / rate - length
-        if clip.loop and off:
-            told = (
-                f"{float(abs(off)) * 1000:.1f} ms" if abs(off) < 1 else f"{float(abs(off)):.4g} s"
-            )
-            notes.append(
-                f"at {float(rate):.4g} fps the loop of {float(length):.4g} s is {told}"
-                f" {'longer' if off > 0 else 'shorter'}: it has no whole number of frames"
-            )
-    return notes
+    off = clip.num_frames_at(rate) / rate - length
+    if not clip.loop or not off:
+        return []
+    told = f"{float(abs(off)) * 1000:.1f} ms" if abs(off) < 1 else f"{float(abs(off)):.4g} s"
+    return [
+        f"at {float(rate):.4g} fps the loop of {float(length):.4g} s is {told}"
+        f" {'longer' if off > 0 else 'shorter'}: it has no whole number of frames"
+    ]
 
 
 def _noise_notes(timeline: Timeline, home: Network) -> list[str]:

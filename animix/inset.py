@@ -17,6 +17,7 @@ from animix.engine.transfer import upload
 from animix.lettering import BRIGHT, layers_of, shape_of
 from animix.schedule import Schedule
 from animix.timeline.grid import Inset as Kind
+from animix.timeline.grid import Place
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,29 +74,36 @@ class Inset:
 
 
 def inset_of(
-    schedule: Schedule, canvas_size: tuple[int, int], kinds: Sequence[Kind]
+    schedule: Schedule,
+    canvas_size: tuple[int, int],
+    cells: Sequence[Place],
+    kinds: Sequence[Kind],
 ) -> Inset | None:
     """What is drawn into the frames of a film; None: nothing."""
     if not kinds:
         return None
-    cells = schedule.grid.places(canvas_size, schedule.frame.fit)
-    captions = tuple(make_captions(schedule, cells, canvas_size)) if "labels" in kinds else ()
-    chart, missing = None, []
+    captions: list[Caption] = []
+    chart: Chart | None = None
+    missing: list[str] = []
     if "mix" in kinds:
         number = next(n for n, panel in enumerate(schedule.grid.panels) if panel.network is None)
         letters = letters_in(cells[number], canvas_size)
-        chart = Chart(schedule, cells[number], letters, is_named=not captions)
+        chart = Chart(schedule, cells[number], letters, is_named=False)
         if not chart.fits:
-            chart = replace(chart, is_named=False)
-    if chart is not None and not chart.fits:
-        chart, missing = None, ["the mix"]
-    if "labels" in kinds and not captions:
-        missing.append("labels")
+            chart, missing = None, ["the mix"]
+    if "labels" in kinds:
+        taken = None if chart is None else chart.place
+        captions, left_out = make_captions(schedule, cells, canvas_size, taken)
+        missing += left_out
+    # Captions name the networks beside their colours, unless there are none.
+    if chart is not None and not captions:
+        named = replace(chart, is_named=True)
+        chart = named if named.fits else chart
     size = f"{cells[0].width}×{cells[0].height}"
     notes = tuple(
         f"overlay: {what} can't be read in cells of {size} pixels; left out" for what in missing
     )
-    return Inset(chart, captions, notes)
+    return Inset(chart, tuple(captions), notes)
 
 
 def _lay(part: Tensor, added: Tensor, kept: Tensor) -> None:

@@ -20,6 +20,9 @@ from animix.whole_file import whole_file
 MAX_BYTES = 64 << 20
 """Of an array in a file; the largest published w takes 36 KiB."""
 
+LONGEST_NAME = 255
+"""Bytes of a file's name that file systems take."""
+
 SUFFIX = ".npz"
 
 
@@ -52,9 +55,14 @@ class Projected:
         if min(self.photo_size) < 1:
             raise LatentError(f"the photo's size is {self.photo_size}, expected pixels")
         for name in (self.photo, self.network):
-            # A name leads beside the file that holds it, and nowhere else.
-            if Path(name).name != name:
+            if not _is_file_name(name):
                 raise LatentError(f"{name[:80]!r} is no file name")
+
+
+def _is_file_name(name: str) -> bool:
+    """Whether a name leads beside the file that holds it, and nowhere else."""
+    fits = len(name.encode(errors="replace")) <= LONGEST_NAME
+    return fits and Path(name).name == name and name != ".." and "\0" not in name
 
 
 def write_projected(projected: Projected, path: str | Path) -> None:
@@ -100,8 +108,10 @@ def read_projected(path: str | Path) -> Projected:
             about = json.loads(str(read_npz_member(archive, "about", MAX_BYTES, TEXT)))
             crop = read_npz_member(archive, "crop", MAX_BYTES) if "crop.npy" in names else None
         width, height = about["photo_size"]
+        with np.errstate(over="ignore"):  # what is infinite then is refused
+            w = np.ascontiguousarray(w, np.float32)
         return Projected(
-            w=np.ascontiguousarray(w, np.float32),
+            w=w,
             photo=str(about["photo"]),
             photo_digest=str(about["photo_digest"]),
             photo_size=(int(width), int(height)),

@@ -102,15 +102,16 @@ class Summary:
         """Everything, for machines."""
         return asdict(self)
 
-    def lines(self) -> list[str]:
-        """Everything, for people."""
+    def length_and_size(self) -> str:
+        """How long and how large it is, for people."""
         size = f"{self.width}×{self.height}"
         if self.painted_width != self.painted_height:
             size += f" (extended: painted as {self.painted_width}×{self.painted_height})"
-        told = [
-            f"{self.file}: {count(self.num_frames, 'frame')}, {self.seconds:g} s at {self.fps}"
-            f" fps, {size}; {self.loop_reason}"
-        ]
+        return f"{count(self.num_frames, 'frame')}, {self.seconds:g} s at {self.fps} fps, {size}"
+
+    def lines(self) -> list[str]:
+        """Everything, for people."""
+        told = [f"{self.file}: {self.length_and_size()}; {self.loop_reason}"]
         for network in self.networks:
             run = f", {network.num_snapshots} snapshots" if network.num_snapshots > 1 else ""
             kin = "the base"

@@ -53,6 +53,19 @@ def shown(text: str, limit: int = WIDTH) -> str:
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
+def one_line(name: str) -> str:
+    """A name as it is, but for characters that would break its line or steer a terminal.
+
+    >>> one_line("films/a reel.mp4"), one_line("two\\nlines")
+    ('films/a reel.mp4', 'two\\\\nlines')
+    """
+    if name.isprintable():
+        return name
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode() for each in name
+    )
+
+
 def short_path(text: str, limit: int) -> str:
     """A path or a name in few letters: its end says more than its start.
 

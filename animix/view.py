@@ -54,9 +54,15 @@ class View:
 
 def own_size(grid: Grid, side: int, scene: Scene | None) -> tuple[int, int]:
     """The canvas where nobody asks for another: the photo's, or that of pictures of ``side``."""
-    if scene is None:
-        return grid.own_size(side)
-    return scene.canvas_size if len(grid.panels) == 1 else grid.own_size(max(scene.canvas_size))
+    return grid.own_size(side) if scene is None else grid.size_of_cells(scene.canvas_size)
+
+
+def cells_of(
+    schedule: Schedule, canvas_size: tuple[int, int], scene: Scene | None
+) -> tuple[Place, ...]:
+    """Where the cells of a frame lie: squares, or of the photo's shape where they may choose."""
+    shape = (1, 1) if scene is None else scene.canvas_size
+    return schedule.grid.places(canvas_size, schedule.frame.fit, shape)
 
 
 class Canvases:
@@ -68,7 +74,7 @@ class Canvases:
         self._numbers: list[int] = (view.places[[*frames]] - first).tolist()
         self._framings = [view.schedule.frame.at(index) for index in frames]
         self._grid = view.schedule.grid
-        self._cells = self._grid.places(view.canvas_size, view.schedule.frame.fit)
+        self._cells = cells_of(view.schedule, view.canvas_size, view.scene)
         self._canvases: Tensor | None = None
         self._is_borrowed = False
         """Whether the canvases are the pictures themselves, on which nothing may be drawn."""

@@ -148,6 +148,8 @@ def test_the_command_tells_and_removes(tmp_path, run, monkeypatch):
         _, out, _ = run("cache", "renders", "--prune", "--json")
     events = [json.loads(line) for line in out.splitlines()]
     assert [event.get("state") for event in events] == ["removed", "being rendered", None]
+    assert events[-1]["text"] == "renders  1 film, 0.0 MB removed; 1 film left as before"
+    assert (events[-1]["films"], events[-1]["bytes"]) == (1, events[0]["bytes"])
     assert [kept.film.name for kept in kept_in(tmp_path / "renders")] == ["two.mp4"]
     assert run("cache", "--prune", "--quiet") == (0, "", "")
     assert list((tmp_path / "renders").iterdir()) == []

@@ -666,6 +666,7 @@ def test_an_interrupted_render_says_what_it_goes_on_from(folder, run):
     code, out, _ = run("render", "long.yaml", "--json")
     assert json.loads(out.splitlines()[-1])["frames_before"] == 320
     assert json.loads(out.splitlines()[0])["text"] == "320 of 320 frames were rendered before"
+    assert "all of it was rendered before" in json.loads(out.splitlines()[-1])["text"]
     assert [path.name for path in (folder / "renders").iterdir()] == ["long.mp4"]
 
 
@@ -674,6 +675,65 @@ def test_chunks_stay_when_they_are_asked_for(folder, run, options):
     assert run("render", "reel.yaml", "--quiet", *options)[0] == 0
     found = [path.name for path in (folder / "renders").iterdir()]
     assert sorted(found) == ([".animix"] if "--keep-cache" in options else []) + ["reel.mp4"]
+
+
+def test_where_nothing_is_left_to_render_no_pace_is_told(folder, run):
+    (folder / "next.yaml").write_text(REEL)
+    assert run("render", "reel.yaml", "--quiet", "--keep-cache")[0] == 0
+    (folder / "renders" / "reel.mp4").unlink()
+    code, out, err = run("render", "reel.yaml", "--keep-cache")
+    assert code == 0
+    assert "put together in" in out and "all of it was rendered before" in out
+    assert "fps" not in out + err
+    (folder / "renders" / "reel.mp4").unlink()
+    code, out, _ = run("render", "reel.yaml", "next.yaml", "--json")
+    made, _ = json.loads(out.splitlines()[-1])["films"]
+    assert (made["result"], made["per_second"]) == ("rendered", None)
+
+
+def test_a_name_never_breaks_its_line(folder, run):
+    name = "two\nlines"
+    (folder / f"{name}.yaml").write_text(REEL)
+    code, out, err = run("render", f"{name}.yaml", "-o", "a\x1b[31m.mp4", "--set", "duration=2f")
+    assert (code, out.count("\n")) == (0, 1)
+    assert out.startswith("a\\x1b[31m.mp4  2 frames")
+    assert "two\\nlines.yaml  2/2" in err
+    _, out, _ = run("render", f"{name}.yaml", "reel.yaml")
+    assert len(out.splitlines()) == 2 + 3
+    _, out, _ = run("render", f"{name}.yaml", "--json")
+    assert json.loads(out.splitlines()[-1])["file"] == f"renders/{name}.mp4"
+    _, out, _ = run("check", f"{name}.yaml")
+    assert out.startswith("two\\nlines.yaml: 10 frames")
+    (folder / "reel.yaml").write_text(REEL.replace("faces.safetensors", r'"\e[31mnone.pkl"'))
+    _, _, err = run("check", "reel.yaml")
+    assert "none.pkl" in err and "\x1b" not in err
+
+
+def test_a_name_that_is_no_text_is_told_all_the_same(folder):
+    command = [sys.executable, "-m", "animix", "render", "reel.yaml", "--set", "duration=2f", "-o"]
+    ended = subprocess.run(
+        [*map(os.fsencode, command), b"a\xff.mp4"], cwd=folder, capture_output=True, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.startswith(b"a\\udcff.mp4  2 frames")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["render", "reel.yaml"],
+        ["still", "reel.yaml"],
+        ["new", "faces.safetensors"],
+        ["project", "me.png", "-n", "faces.safetensors"],
+        ["pairs", "faces.safetensors", "art-1.safetensors", "--count", 1],
+    ],
+)
+def test_an_output_without_a_name_is_refused(folder, run, arguments):
+    before = set(folder.rglob("*"))
+    code, out, err = run(*arguments, "-o", "")
+    assert (code, out) == (2, "")
+    assert "'--output' / '-o': the name is empty" in err
+    assert set(folder.rglob("*")) == before
 
 
 def test_a_terminal_gets_a_bar_with_frames_per_second_and_eta(folder):

@@ -31,13 +31,13 @@ def folder(tmp_path, monkeypatch):
 def paintings(monkeypatch):
     """How often a path was measured."""
     found = []
-    real = evenness.measured
+    real = evenness.measure
 
     def counted(*arguments):
         found.append(arguments)
         return real(*arguments)
 
-    monkeypatch.setattr(evenness, "measured", counted)
+    monkeypatch.setattr(evenness, "measure", counted)
     return found
 
 
@@ -108,6 +108,33 @@ def test_measuring_tells_how_far_it_is_until_lengths_are_kept(folder, run):
         code, _, err = run("check", folder / "walk.yaml")
         assert code == 0
         assert err.count("measuring the path  73/73") == times_told
+
+
+def test_paths_of_a_grid_are_measured_as_one_work(folder, paintings, run):
+    (folder / "walk.yaml").write_text(
+        "networks: {a: faces.safetensors}\nduration: 1s\nfps: 10\ngrid: 2x1\n"
+        "latents: {seeds: [1, 2], even: true}\n"
+    )
+    code, _, err = run("check", folder / "walk.yaml")
+    assert code == 0
+    assert len(paintings) == 2
+    assert err.count("measuring the path  98/98") == 1
+    assert "49/49" not in err
+
+
+def test_of_paths_those_that_were_measured_are_kept_whatever_comes(folder, paintings, monkeypatch):
+    measure = evenness.measure
+
+    def second_fails(*arguments):
+        if len(paintings) == 1:
+            raise KeyboardInterrupt
+        return measure(*arguments)
+
+    monkeypatch.setattr(evenness, "measure", second_fails)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            open_walk(folder, "{seeds: [1, 2], even: true}", "grid: 2x1")
+    assert len(list((folder / ".animix").glob("even-*.json"))) == len(paintings) == 1
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import pytest
 import animix
 from animix import rendering
 from animix.chunks import chunk_keys, files_of
-from animix.delivery import check_outputs, check_places
+from animix.delivery import check_outputs, check_places, notes_of
 from animix.errors import EncodeError, OptionError, TimelineError
 from animix.film import Film, open_film, open_films
 from animix.rendering import encode_all, jobs_of
@@ -360,11 +360,28 @@ def test_instants_that_no_number_holds_are_refused():
 
 
 def test_a_loop_that_is_no_whole_number_of_frames_is_told(folder: Path):
-    notes = opened(folder, *MIXED, duration="1.1s", fps="30")[0].notes
+    notes = notes_of(opened(folder, *MIXED, duration="1.1s", fps="30"))
     (note,) = [note for note in notes if "loop" in note]
     assert note == (
-        "at 24 fps the loop of 1.1 s is 16.7 ms shorter: it has no whole number of frames"
+        f"{folder / 'b.mov'}: at 24 fps the loop of 1.1 s is 16.7 ms shorter: it has no whole "
+        "number of frames"
     )
-    assert not any("loop" in note for note in opened(folder, *MIXED)[0].notes)
-    slow = opened(folder, "{file: a.mp4, fps: 0.1}", duration="6s", fps="30")[0].notes
+    assert not any("loop" in note for note in notes_of(opened(folder, *MIXED)))
+    slow = notes_of(opened(folder, "{file: a.mp4, fps: 0.1}", duration="6s", fps="30"))
     assert "at 0.1 fps the loop of 6 s is 4 s longer: it has no whole number of frames" in slow
+
+
+def test_a_note_names_the_outputs_that_it_is_about(folder: Path):
+    outputs = [
+        f"{{file: {name}.mp4, fps: 24, size: {size}}}"
+        for name, size in (("a", "32x32"), ("b", "32x32"), ("c", "256x256"))
+    ]
+    films = opened(folder, *outputs, duration="1.1s", fps="30", overlay="labels")
+    seam, labels = notes_of(films)
+    # What is so of all is of none in particular.
+    assert seam.startswith("at 24 fps the loop")
+    assert labels.startswith(f"{folder / 'a.mp4'}, {folder / 'b.mp4'}: overlay: labels can't be")
+    assert notes_of(films[:1]) == [seam, labels.split(": ", 1)[1]]
+    assert notes_of(films[2:]) == [seam]
+    elsewhere = notes_of(films, [Path("x.mp4"), Path("y.mp4"), Path("z.mp4")])[1]
+    assert elsewhere.startswith("x.mp4, y.mp4: overlay: labels can't be")

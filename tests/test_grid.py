@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from animix.timeline.framing import FITS
-from animix.timeline.grid import BLEND, Grid, Panel, Place, grid_of
+from animix.timeline.grid import BLEND, LARGEST_OWN_SIDE, Grid, Panel, Place, grid_of
 from animix.timeline.reader import read_timeline
 from animix.timeline.walk import shifted
 
@@ -38,6 +38,23 @@ def test_cells_lie_on_the_canvas_side_by_side(columns, rows, width, height, fit)
         assert len({(place.width, place.height) for place in places}) == 1
         # Not further from the middle than evenness asks for.
         assert abs(left - (width - right)) <= 2 and abs(top - (height - bottom)) <= 2
+
+
+@given(
+    st.integers(1, 6), st.integers(1, 6), st.integers(16, 9000), st.integers(16, 9000), SIDES, SIDES
+)
+def test_cells_keep_the_shape_of_a_photo(columns, rows, wide, high, width, height):
+    grid = grid_of([BLEND], columns, rows)
+    own = grid.size_of_cells((wide, high))
+    for size in (own, (width, height)):
+        for place in grid.places(size, "blur", (wide, high)):
+            assert place.left + place.width <= size[0] and place.top + place.height <= size[1]
+            if columns * rows > 1:
+                # Sides are even.
+                assert abs(place.width * high - place.height * wide) <= 2 * max(wide, high)
+    if columns * rows > 1:
+        assert max(own) <= LARGEST_OWN_SIDE
+        assert own[0] // columns <= wide and own[1] // rows <= high
 
 
 @given(st.integers(1, 6), st.integers(1, 8), st.integers(1, 8))

@@ -239,16 +239,52 @@ def test_each_value_is_drawn_once(folder):
 @pytest.mark.parametrize(
     ("text", "notes"),
     [
-        ("size: 800x800\ngrid: 8x8", ["the mix"]),
+        ("size: 800x800\ngrid: 8x8", ["the mix", "values in labels"]),
         ("size: 64x64\ngrid: 2x2\n", ["the mix", "labels"]),
         ("size: 512x512\ngrid: 2x2", []),
     ],
 )
 def test_what_can_not_be_read_is_left_out_and_told(folder, text, notes):
     film = opened(folder, f"{text}\noverlay: [mix, labels]\n", REEL.replace("size: 256x256\n", ""))
-    found = [note for note in film.notes if note.startswith("overlay")]
+    found = [note for note in film.own_notes if note.startswith("overlay")]
     assert [note.split(" can't")[0] for note in found] == [f"overlay: {each}" for each in notes]
     assert torch.isfinite(film.canvas(0)).all()
+
+
+def test_a_name_is_cut_before_a_value_is_left_out(folder):
+    name = "network_snapshot_000120_marbled"
+    film = opened(folder, "overlay: labels\n", REEL.replace("marble:", f"{name}:"))
+    (caption,) = film.view.inset.captions
+    assert "…" in caption.lines[2].name and caption.lines[2].name.endswith("led")
+    assert [[dial.word for dial in line.dials] for line in caption.lines] == [
+        [],
+        ["swap", "snapshot"],
+        ["alpha"],
+    ]
+    assert film.own_notes == ()
+
+
+def test_values_that_are_left_out_are_told(folder):
+    reel = REEL.replace("size: 256x256\n", "size: 128x128\n")
+    film = opened(folder, "overlay: labels\n", reel)
+    (caption,) = film.view.inset.captions
+    assert not any(line.dials for line in caption.lines)
+    (note,) = film.own_notes
+    assert note.startswith("overlay: values in labels can't be read in cells of 128×128 pixels")
+
+
+@pytest.mark.parametrize("side", [96, 112, 128, 160, 256, 512])
+@pytest.mark.parametrize("name", ["marble", "network_snapshot_000120"])
+def test_the_chart_and_labels_never_lie_on_each_other(folder, side, name):
+    reel = REEL.replace("size: 256x256", f"size: {side}x{side}").replace("marble:", f"{name}:")
+    film = opened(folder, "overlay: [mix, labels]\n", reel)
+    inset = film.view.inset
+    covered = np.zeros((side, side), int)
+    for piece in (*inset.captions, *([inset.chart] if inset.chart else [])):
+        covered[piece.place.pixels] += 1
+    assert covered.max() <= 1
+    told = any("labels can't be read" in note for note in inset.notes)
+    assert told or len(inset.captions) == 1
 
 
 def test_a_long_name_is_cut(folder):
@@ -264,7 +300,7 @@ def test_a_long_name_is_cut(folder):
 def test_without_an_overlay_nothing_is_drawn(folder):
     film = opened(folder, "")
     assert film.view.inset is None
-    assert inset_of(film.schedule, (256, 256), ()) is None
+    assert inset_of(film.schedule, (256, 256), (), ()) is None
 
 
 def test_a_picture_that_several_films_show_is_drawn_on_once_for_each(tmp_path):

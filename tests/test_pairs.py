@@ -335,6 +335,28 @@ def test_a_full_disk_keeps_what_is_whole_and_says_so(moment, tmp_path, monkeypat
     assert content(tmp_path / "set") == content(tmp_path / "whole")
 
 
+@pytest.mark.parametrize("name", ["A", "A/000001.png"])
+def test_what_is_in_the_way_of_a_picture_is_named(moment, tmp_path, name):
+    made(moment, tmp_path / "set", Order(count=1))
+    place = tmp_path / "set" / name
+    if name == "A":
+        place.rename(tmp_path / "A")
+        place.write_bytes(b"")
+    else:
+        place.mkdir()
+    with pytest.raises(OptionError, match=rf"set/{name} can't be written"):
+        made(moment, tmp_path / "set", Order(count=2))
+
+
+def test_a_folder_that_can_not_be_written_to_is_named_itself(moment, tmp_path, monkeypatch):
+    def refused(self):
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "touch", refused)
+    with pytest.raises(OptionError, match=r"/set can't be written: Permission denied; name"):
+        made(moment, tmp_path / "set", Order(count=1))
+
+
 def test_other_settings_are_refused_and_say_what_differs(moment, folder, tmp_path):
     made(moment, tmp_path / "set", Order(count=1))
     with pytest.raises(OptionError, match=r"other settings \(layout: folders, now train\)"):
@@ -362,13 +384,48 @@ def test_a_folder_with_something_else_in_it_is_refused(moment, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text", ["nonsense\n", '{"seed": 1}\n', '{"a": "A/0.png", "b": "B/0.png", "bytes": [1]}\n']
+    ("damage", "told"),
+    [
+        (b"nonsense", "Expecting value"),
+        (b"\xff", "utf-8"),
+        (b"null", "no object"),
+        (b"[" * 100_000, "recursion"),
+        ({"seed": -1}, "neither a seed nor a photo"),
+        ({"seed": 2**40}, "neither a seed nor a photo"),
+        ({"seed": True}, "neither a seed nor a photo"),
+        ({"seed": None}, "neither a seed nor a photo"),
+        ({"seed": None, "photo": "me.npz"}, "its pictures are not its own"),
+        ({"seed": 4}, "its pictures are not its own"),
+        ({"a": "C/000001.png"}, "its pictures are not its own"),
+        ({"a": "../000001.png"}, "its pictures are not its own"),
+        ({"a": 5}, "its pictures are not its own"),
+        ({"seed": None, "photo": "\0.npz", "a": "A/\0.png", "b": "B/\0.png"}, "not its own"),
+        ({"seed": None, "photo": "\ud800.npz", "a": "A/\ud800.png"}, "surrogates"),
+        ({"ab": "A/000001.png"}, "neither a and b nor ab"),
+        ({"bytes": [1]}, "no bytes of 2 files"),
+        ({"bytes": [1, "x"]}, "no bytes of 2 files"),
+        ({"bytes": None}, "no bytes of 2 files"),
+        ({"hash": 5}, "its hash is none"),
+        ({"seed": 0, "a": "A/000000.png", "b": "B/000000.png"}, "it is there already"),
+    ],
 )
-def test_a_manifest_that_is_none_is_refused(moment, tmp_path, text):
-    made(moment, tmp_path / "set", Order(count=1))
-    (tmp_path / "set/manifest.jsonl").write_text(text)
-    with pytest.raises(OptionError, match=r"manifest\.jsonl:1: is no line of a manifest"):
-        made(moment, tmp_path / "set", Order(count=1))
+def test_a_manifest_that_is_damaged_is_refused(moment, tmp_path, damage, told):
+    made(moment, tmp_path / "set", Order(count=2))
+    file = tmp_path / "set/manifest.jsonl"
+    first, second = lines_of(tmp_path / "set")
+    line = json.dumps({**second, **damage}) if isinstance(damage, dict) else None
+    file.write_bytes(b"%s\n%s\n" % (json.dumps(first).encode(), line.encode() if line else damage))
+    before = content(tmp_path / "set")
+    with pytest.raises(OptionError, match=rf"manifest\.jsonl:2: is no line .*{told}"):
+        made(moment, tmp_path / "set", Order(count=3))
+    assert content(tmp_path / "set") == before
+
+
+@pytest.mark.parametrize("count", [2**32, 10**30])
+def test_more_pairs_than_there_are_seeds_are_refused(moment, tmp_path, count):
+    with pytest.raises(OptionError, match=f"--count {count}: from 1 up there are 4294967295 seeds"):
+        made(moment, tmp_path / "set", Order(count=count), Seeds(1))
+    assert not (tmp_path / "set").exists()
 
 
 def test_projected_photos_go_through_as_they_are(folder, moment, tmp_path):

@@ -106,6 +106,45 @@ def test_ctrl_c_keeps_what_was_found_and_the_same_command_goes_on(place, run, mo
     assert np.array_equal(done.losses[:2], second.losses)
 
 
+def at_once(self, title, steps, unit="fps"):
+    raise KeyboardInterrupt
+
+
+def test_ctrl_c_before_the_first_step_promises_nothing(place, run, monkeypatch):
+    monkeypatch.setattr(Report, "follow", at_once)
+    code, out, err = run("project", "me.png", "-n", "base.safetensors", *STEPS)
+    assert (code, out, err) == (130, "", "interrupted\n")
+    assert not list((place / "projected").glob("*"))
+
+
+def test_ctrl_c_does_not_cost_what_another_recipe_has_found(place, run, monkeypatch):
+    command = ("project", "me.png", "-n", "base.safetensors")
+    assert run(*command, *STEPS)[0] == 0
+    before = {path.name: path.read_bytes() for path in (place / "projected").iterdir()}
+    with monkeypatch.context() as patched:
+        patched.setattr(Report, "follow", interrupted_after(2))
+        assert run(*command, "--steps", 9) == (130, "", "interrupted\n")
+    assert {path.name: path.read_bytes() for path in (place / "projected").iterdir()} == before
+    assert run(*command, "--steps", 9)[0] == 0
+    assert read_projected(place / "projected/me.npz").settings["step"] == 9
+
+
+def test_ctrl_c_while_tuning_keeps_the_network_that_was_tuned_for_longest(place, run, monkeypatch):
+    tuned = place / "projected/me-tuned.safetensors"
+    command = ("project", "me.png", "-n", "base.safetensors", *STEPS, "--tune", "--tuning-steps")
+    for interruption, steps in ((6 + 3, "3"), (2, "3"), (4, "4")):
+        with monkeypatch.context() as patched:
+            patched.setattr(Report, "follow", interrupted_after(interruption))
+            code, _, err = run(*command, 9)
+        assert code == 130
+        assert "goes on from there, but begins a tuning anew" in err
+        assert animix.load_network(tuned).metadata["tuning_steps"] == steps
+        assert read_projected(place / "projected/me.npz").settings["step"] == 6
+    # One that is through replaces any.
+    assert run(*command, 2)[0] == 0
+    assert animix.load_network(tuned).metadata["tuning_steps"] == "2"
+
+
 def test_a_tuned_network_is_a_snapshot_that_a_timeline_slides_into(place, run):
     tuned = place / "projected/me-tuned.safetensors"
     command = ("project", "me.png", "-n", "base.safetensors", *STEPS, "--tune", "--tuning-steps", 5)
@@ -167,6 +206,11 @@ def a_picture_of_mine(place):
     (place / "you.png").rename(place / "projected/me.png")
 
 
+def a_snapshot_of_mine(place):
+    animix.project("me.png", "base.safetensors", recipe=Recipe(steps=6))
+    (place / "projected/me-tuned.safetensors").write_bytes(b"\x40")
+
+
 def a_file(place):
     (place / "projected").write_text("")
 
@@ -197,6 +241,7 @@ def nothing(place):
         (in_the_way, ["me.png"], "name another folder"),
         (of_another_photo, ["me.png"], "me.npz was found of another photo, or of me.jpg before"),
         (a_picture_of_mine, ["me.jpg"], "projected/me.png is there already, and no me.npz"),
+        (a_snapshot_of_mine, ["me.png", "--tune"], "me-tuned.safetensors: the safetensors"),
         (nothing, ["me.png", "--tuning-steps", 3], "--tuning-steps 3: add --tune"),
         (a_file, ["me.png"], "name a folder"),
     ],

@@ -67,6 +67,10 @@ def test_the_same_gives_the_same_bytes(tmp_path):
         ({"w": np.zeros(16, np.float32)}, r"\[16\]"),
         ({"photo_size": (0, 5)}, "size"),
         ({"photo": "../secret.jpg"}, "no file name"),
+        ({"photo": ".."}, "no file name"),
+        ({"photo": "a\0.jpg"}, "no file name"),
+        ({"photo": "é" * 128}, "no file name"),
+        ({"network": "/base.pkl"}, "no file name"),
     ],
 )
 def test_what_can_be_no_projected_photo_is_refused(change, told):
@@ -101,6 +105,7 @@ def save(path, **arrays):
         (lambda path: path.write_bytes(b"PK\x03\x04 and so on"), "damaged"),
         (lambda path: save(path, w=np.zeros((6, 16))), "no arrays w and about"),
         (lambda path: save(path, w=np.ones((2, 3)), crop=np.eye(2), **REST), "a crop's matrix"),
+        (lambda path: save(path, w=np.full((6, 16), 1e300), **REST), "expected finite"),
         (lambda path: save(path, w=np.ones(3), about=np.array("{")), "can't be read"),
         (lambda path: save(path, w=np.ones((6, 16)), about=np.ones(3)), "can't be read|expected"),
         (
@@ -109,11 +114,12 @@ def save(path, **arrays):
         ),
     ],
 )
-def test_damage_is_told_with_the_file(make, told, tmp_path):
+def test_damage_is_told_with_the_file(make, told, tmp_path, recwarn):
     path = tmp_path / "me.npz"
     make(path)
     with pytest.raises(LatentError, match=told) as caught:
         read_projected(path)
+    assert not recwarn.list
     assert str(caught.value).startswith(str(path))
 
 

@@ -317,6 +317,18 @@ def test_without_any_features_that_is_told(tmp_path, monkeypatch):
             judges.choose_features(wanted, path, network, CPU)
 
 
+def test_a_checkpoint_as_features_is_told(tmp_path):
+    path = write_tiny(tmp_path / "base.safetensors")
+    network = animix.load_network(path)
+    save_file(tiny_discriminator(), tmp_path / "base-discriminator.safetensors")
+    found, note = judges.choose_features(str(path), path, network, CPU)
+    assert found.name == "discriminator"
+    assert note == f"--features {path} is no VGG16: its discriminator compares pictures"
+    (tmp_path / "base-discriminator.safetensors").unlink()
+    with pytest.raises(NetworkError, match=r"base\.safetensors"):
+        judges.choose_features(str(path), path, network, CPU)
+
+
 def test_efficientnet_that_is_missing_is_told_with_what_brings_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "efficientnet_lite_pytorch", None)
     with pytest.raises(OptionError, match=r"animix\[features\]"):

@@ -30,7 +30,20 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-Output = Annotated[Path | None, typer.Option("--output", "-o", help="Where the result goes.")]
+
+def named_path(text: str) -> Path:
+    """The path that an option names; an empty one, as of a variable that isn't set, is refused."""
+    if not str(text):
+        raise typer.BadParameter("the name is empty")
+    return Path(text)
+
+
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        "--output", "-o", metavar="PATH", parser=named_path, help="Where the result goes."
+    ),
+]
 Device = Annotated[str | None, typer.Option(help="cuda, cuda:N, mps or cpu; else the best.")]
 Gpus = Annotated[
     str | None,

@@ -43,7 +43,7 @@ class Outcome:
     file: str = ""
     seconds: float | None = None
     per_second: float | None = None
-    """Frames that were rendered."""
+    """Frames that were rendered, if any were."""
     bytes: int | None = None
     exit_code: int = 0
     error: str = ""
@@ -184,7 +184,7 @@ class Telling:
         header = ("timeline", "result", "seconds", "fps", "size", "")
         cells = [outcome.cells() for outcome in self.outcomes]
         self._report.batch(
-            "\n".join(table(header, cells, "<<>>><")),
+            *table(header, cells, "<<>>><"),
             films=[asdict(outcome) for outcome in self.outcomes],
         )
 
@@ -243,8 +243,9 @@ class Telling:
             )
             for job in event.jobs
         ]
+        jobs = [job for job in event.jobs if job]
         with self._report.about(timeline):
-            for note in notes_of([job.film for job in event.jobs if job]):
+            for note in notes_of([job.film for job in jobs], [job.target for job in jobs]):
                 self._report.note(note)
             if step.done_before:
                 total = count(step.total, "frame")
@@ -275,7 +276,8 @@ class Telling:
                     self._report.result(text, file=outcome.file, up_to_date=True)
                     continue
                 outcome.seconds = round(event.seconds, 3)
-                outcome.per_second = round(step.per_second, 3)
+                if step.done > step.done_before:
+                    outcome.per_second = round(step.per_second, 3)
                 tell_film(self._report, job, step, alone=alone)
             if begun is None or step is None:
                 return

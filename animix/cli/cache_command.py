@@ -37,9 +37,10 @@ def cache(
         if do_prune:
             prune(folder)
             prune_records(folder)
+        left = {film.film for film in kept_in(folder)} if kept and do_prune else set()
+        removed = [film for film in kept if do_prune and film.film not in left]
         for film in kept:
-            is_removed = do_prune and not film.is_in_use
-            told = "removed" if is_removed else "being rendered" if film.is_in_use else "kept"
+            told = "removed" if film in removed else "being rendered" if film.is_in_use else "kept"
             report.result(
                 f"{film.film}  {count(film.num_chunks, 'chunk')}, {film.num_bytes / 1e6:.1f} MB, "
                 f"{told}",
@@ -48,11 +49,17 @@ def cache(
                 bytes=film.num_bytes,
                 state=told,
             )
-        num_bytes = sum(film.num_bytes for film in kept)
+        counted = removed if do_prune else kept
+        num_bytes = sum(film.num_bytes for film in counted)
+        told = f"{count(len(counted), 'film')}, {num_bytes / 1e6:.1f} MB"
+        if do_prune:
+            told += " removed"
+            if stay := len(kept) - len(removed):
+                told += f"; {count(stay, 'film')} left as before"
         report.result(
-            f"{folder}  {count(len(kept), 'film')}, {num_bytes / 1e6:.1f} MB",
+            f"{folder}  {told}",
             folder=str(folder),
-            films=len(kept),
+            films=len(counted),
             bytes=num_bytes,
         )
 

@@ -28,6 +28,7 @@ from animix.cli.app import (
     end,
     interruptible,
     keep_inputs,
+    named_path,
     save_png,
 )
 from animix.cli.arguments import (
@@ -183,9 +184,10 @@ def check(
         lines = summary.lines() if is_new(item.file, "") else []
         facts = summary.as_dict()
         if timeline.variant:
-            lines.append(f"  {item.variant}: {film_path(timeline)}")
+            told = f"{film_path(timeline)}, {summary.length_and_size()}"
+            lines.append(f"  {item.variant}: {told}")
             facts["variant"] = item.variant
-        report.result("\n".join(lines), **facts)
+        report.result(*lines, **facts)
         for note in filter(lambda text: is_new(item.file, text), (*notes_of(films), *warnings)):
             report.note(note)
         if csv:
@@ -264,9 +266,12 @@ def new(
             help="Write back the timeline that a film or a still of animix's carries.",
         ),
     ] = None,
-    output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")] = Path(
-        "timeline.yaml"
-    ),
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output", "-o", metavar="PATH", parser=named_path, help="The file to write."
+        ),
+    ] = Path("timeline.yaml"),
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:

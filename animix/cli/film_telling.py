@@ -11,6 +11,7 @@ from animix.progress import Progress
 from animix.tables import count, share_lines
 
 if TYPE_CHECKING:
+    from animix.film import Film
     from animix.rendering import Job
 
 # Whatever needs torch is imported inside the functions, so that `animix --help` answers at once.
@@ -28,9 +29,7 @@ def tell_film(report: Report, job: Job, last: Progress, *, alone: bool) -> None:
     fps = film.schedule.fps
     report.result(
         f"{job.target}  {count(num_frames, 'frame')}, {float(num_frames / fps):.4g} s, "
-        f"{width}×{height}; rendered in {clock(last.elapsed_seconds)} "
-        f"({last.per_second:.1f} fps, {film.devices}; "
-        f"{last.slowest_stage} took longest)",
+        f"{width}×{height}; {_how_long(film, last)}",
         file=str(job.target),
         frames=num_frames,
         **({"frames_before": last.done_before} if alone else {}),
@@ -45,12 +44,22 @@ def tell_film(report: Report, job: Job, last: Progress, *, alone: bool) -> None:
         report.note(warning)
 
 
+def _how_long(film: Film, last: Progress) -> str:
+    seconds = clock(last.elapsed_seconds)
+    if last.done == last.done_before:
+        return f"put together in {seconds}, all of it was rendered before"
+    return (
+        f"rendered in {seconds} ({last.per_second:.1f} fps, {film.devices}; "
+        f"{last.slowest_stage} took longest)"
+    )
+
+
 def tell_profile(report: Report, job: Job, stages: Mapping[str, float]) -> None:
     """Tell where the time of a film went, by its stages, and by what painting does."""
     from animix.profile import profile
 
     report.profile(
-        "\n".join(share_lines(stages, "s")),
+        *share_lines(stages, "s"),
         stage_seconds={name: round(seconds, 3) for name, seconds in stages.items()},
     )
     try:
@@ -60,7 +69,8 @@ def tell_profile(report: Report, job: Job, stages: Mapping[str, float]) -> None:
         return
     report.profile(
         f"painting a frame on {found.device}, measured step by step once more, in a cell of "
-        f"{found.num_frames}:\n" + "\n".join(share_lines(found.milliseconds, "ms")),
+        f"{found.num_frames}:",
+        *share_lines(found.milliseconds, "ms"),
         frames_of_a_cell=found.num_frames,
         step_milliseconds={name: round(ms, 4) for name, ms in found.milliseconds.items()},
     )

@@ -67,8 +67,8 @@ def inspect(files: Networks, as_json: AsJson = False, quiet: Quiet = False) -> N
         from animix.inspection import inspect_checkpoint
 
         found = inspect_checkpoint(file)
-        separator = "\n" if file != found_files[-1] else ""
-        report.result("\n".join(found.lines()) + separator, **found.as_dict())
+        separator = [""] if file != found_files[-1] else []
+        report.result(*found.lines(), *separator, **found.as_dict())
 
     each(found_files, inspect_one, report)
 
@@ -109,7 +109,7 @@ def compare(
             check_writable(plot)
         deque(report.follow(base.name, comparing.measure(), unit="seeds/s"), maxlen=0)
         comparison = comparing.comparison
-        report.result("\n".join(comparison.lines()), **comparison.as_dict())
+        report.result(*comparison.lines(), **comparison.as_dict())
         if plot and comparison.measured:
             write_plot(comparison, plot)
             report.result(str(plot), file=str(plot))

@@ -19,6 +19,7 @@ from animix.cli.app import (
     Quiet,
     Settings,
     each,
+    named_path,
 )
 from animix.cli.arguments import parse_memory, parse_settings
 from animix.cli.report import Report, choose_report, clock, measuring
@@ -43,7 +44,10 @@ def pairs(
         ),
     ],
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="DIR", help="The folder of the data set.")
+        Path,
+        typer.Option(
+            "--output", "-o", metavar="DIR", parser=named_path, help="The folder of the data set."
+        ),
     ],
     count: Annotated[
         int | None, typer.Option(metavar="N", help="How many pairs; else one for each photo.")
@@ -165,6 +169,8 @@ def pairs(
         subjects: Seeds | Photos = seeds
         if photos is not None:
             subjects = Photos(photos, moment.film.painted.facts)
+            if (count or 0) > len(subjects.numbers):
+                report.note(f"{photos} holds {count_of(len(subjects.numbers), 'photo')}")
         for note in moment.notes:
             report.note(note)
         critic = discriminator_of(moment.film, discriminator) if order.scores else None

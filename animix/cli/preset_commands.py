@@ -26,7 +26,7 @@ def presets(as_json: AsJson = False, quiet: Quiet = False) -> None:
         for preset in found:
             report.result("", **preset_dict(preset))
     else:
-        report.result("\n".join(lines_of(found)))
+        report.result(*lines_of(found))
     end(report)
 
 

@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from animix.cli.app import AsJson, Device, Quiet, check_writable, end, interruptible, keep_inputs
+from animix.cli.app import (
+    AsJson,
+    Device,
+    Quiet,
+    check_writable,
+    end,
+    interruptible,
+    keep_inputs,
+    named_path,
+)
 from animix.cli.report import Report, choose_report
 from animix.errors import AnimixError, OptionError, unusable
 from animix.tables import count
@@ -43,7 +52,10 @@ def project(
         typer.Option("--network", "-n", metavar="FILE", readable=False, help="A checkpoint."),
     ],
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="DIR", help="The folder for the results.")
+        Path,
+        typer.Option(
+            "--output", "-o", metavar="DIR", parser=named_path, help="The folder for the results."
+        ),
     ] = FOLDER,
     steps: Annotated[int, typer.Option(help="First in W, then in W+.")] = 500,
     faithful: Annotated[
@@ -152,7 +164,11 @@ def _project(
         with closing(projecting.steps()) as steps:
             deque(report.follow(count(len(tasks), "photo"), steps, unit="steps/s"), maxlen=0)
     except KeyboardInterrupt:
-        report.note(f"the best so far is in {output}; the same command goes on from there")
+        if projecting.begun:
+            anew = ", but begins a tuning anew" if tuning else ""
+            report.note(
+                f"the best so far is in {output}; the same command goes on from there{anew}"
+            )
         raise
     for result in projecting.results:
         _tell(result, report)

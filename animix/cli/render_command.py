@@ -151,7 +151,7 @@ def render(
         started = time.monotonic()
         films = open_one(read_one(item), Place(device, gpus))
         opening = time.monotonic() - started
-        for note in notes_of([job.film for job in films]):
+        for note in notes_of([job.film for job in films], [job.target for job in films]):
             report.note(note)
         # Closed at once when interrupted, so that ffmpeg ends and its half a film goes.
         with closing(

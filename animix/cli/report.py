@@ -15,20 +15,22 @@ import typer
 
 from animix.errors import AnimixError, TimelineError
 from animix.progress import Follow, Progress
+from animix.tables import count, one_line
 
 ENCODING_SECONDS = 10
 """How often a line tells of painted frames that wait for their encoder."""
 
 
-def tell(text: str, *, err: bool = True) -> bool:
-    """Write a line to stderr or stdout; where it can't be delivered, work goes on without it.
+def tell(*lines: str, err: bool = True) -> bool:
+    """Write lines to stderr or stdout; where they can't be delivered, work goes on without them.
 
-    A reader that has left (`animix … | head`) or a full disk behind a redirect must not cost a film
-    that took an hour. False where it is lost, though there may be somebody who waits for it.
+    Each stays one line, whatever names of files stand in it. A reader that has left (`animix … |
+    head`) or a full disk behind a redirect must not cost a film that took an hour. False where they
+    are lost, though there may be somebody who waits for them.
     """
     stream = sys.stderr if err else sys.stdout
     try:
-        typer.echo(text, file=stream)
+        typer.echo("\n".join(map(one_line, lines)), file=stream)
     except (OSError, ValueError) as error:
         close_off(stream)
         return isinstance(error, BrokenPipeError)
@@ -65,28 +67,26 @@ class Report:
     def error(self, subject: str, error: AnimixError) -> None:
         """Tell what went wrong with one item."""
         if isinstance(error, TimelineError):
-            count = len(error.mistakes)
-            typer.echo(
-                f"{error}\n\n{count} mistake{'s' if count > 1 else ''} in {subject}", err=True
-            )
+            mistakes = count(len(error.mistakes), "mistake")
+            tell(*str(error).split("\n"), "", f"{mistakes} in {subject}")
         else:
-            tell(f"error: {self._of_timeline}{error}")
+            tell(*f"error: {self._of_timeline}{error}".split("\n"))
 
     def interrupted(self) -> None:
         """Tell that the user stopped the work."""
         tell("interrupted")
 
-    def batch(self, text: str, **facts: Any) -> None:
+    def batch(self, *lines: str, **facts: Any) -> None:
         """Tell what has become of all timelines."""
-        self.result(text)
+        self.result(*lines)
 
-    def result(self, text: str, **facts: Any) -> None:
+    def result(self, *lines: str, **facts: Any) -> None:
         """Tell what was made."""
-        self.lost |= not tell(text, err=False)
+        self.lost |= not tell(*lines, err=False)
 
-    def profile(self, text: str, **facts: Any) -> None:
+    def profile(self, *lines: str, **facts: Any) -> None:
         """Tell where time went."""
-        self.result(text)
+        self.result(*lines)
 
     def follow(
         self, title: str, steps: Iterable[Progress], unit: str = "fps"
@@ -97,11 +97,7 @@ class Report:
             tenths = 10 * step.done // step.total
             if tenths > told and (tenths == 10 or step.elapsed_seconds > told_seconds + 1):
                 told, told_seconds = tenths, step.elapsed_seconds
-                said = f"{step.told}  " if step.told else ""
-                tell(
-                    f"{title}  {step.done}/{step.total}  {step.per_second:.1f} {unit}  "
-                    f"{said}{clock(step.eta_seconds)} left"
-                )
+                tell(f"{title}  {step.done}/{step.total}  {pace_of(step, unit)}".rstrip())
             elif step.to_encode and step.elapsed_seconds > told_seconds + ENCODING_SECONDS:
                 told_seconds = step.elapsed_seconds
                 tell(f"{title}  all painted, {step.to_encode} to encode")
@@ -133,10 +129,10 @@ class BarReport(Report):
         from rich.progress import Progress as Bar
 
         columns = (
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),  # names may have brackets
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[pace]}"),
+            TextColumn("{task.fields[pace]}", markup=False),
         )
         # Lines that come meanwhile stand above the bar, unless they go elsewhere.
         with Bar(
@@ -145,12 +141,9 @@ class BarReport(Report):
             transient=True,
             redirect_stdout=bool(sys.stdout and sys.stdout.isatty()),
         ) as bar:
-            task = bar.add_task(title, total=None, pace="")
+            task = bar.add_task(one_line(title), total=None, pace="")
             for step in steps:
-                said = f"{step.told}  " if step.told else ""
-                pace = f"{step.per_second:.1f} {unit}  {said}{clock(step.eta_seconds)} left"
-                if step.to_encode:
-                    pace = f"{step.to_encode} to encode"
+                pace = f"{step.to_encode} to encode" if step.to_encode else pace_of(step, unit)
                 bar.update(task, completed=step.done, total=step.total, pace=pace)
                 yield step
 
@@ -187,15 +180,15 @@ class JsonReport(Report):
         """Write that the user stopped the work."""
         self._write("interrupted")
 
-    def result(self, text: str, **facts: Any) -> None:
+    def result(self, *lines: str, **facts: Any) -> None:
         """Write what was made."""
-        self._write("result", text=text, **facts)
+        self._write("result", text="\n".join(lines), **facts)
 
-    def batch(self, text: str, **facts: Any) -> None:
+    def batch(self, *lines: str, **facts: Any) -> None:
         """Write what has become of all timelines."""
         self._write("batch", **facts)
 
-    def profile(self, text: str, **facts: Any) -> None:
+    def profile(self, *lines: str, **facts: Any) -> None:
         """Write where time went."""
         self._write("profile", **facts)
 
@@ -246,13 +239,13 @@ class QuietReport(Report):
     def note(self, text: str) -> None:
         """Keep quiet."""
 
-    def result(self, text: str, **facts: Any) -> None:
+    def result(self, *lines: str, **facts: Any) -> None:
         """Keep quiet."""
 
-    def batch(self, text: str, **facts: Any) -> None:
+    def batch(self, *lines: str, **facts: Any) -> None:
         """Keep quiet."""
 
-    def profile(self, text: str, **facts: Any) -> None:
+    def profile(self, *lines: str, **facts: Any) -> None:
         """Keep quiet."""
 
     def follow(
@@ -274,6 +267,20 @@ def choose_report(*, as_json: bool, quiet: bool) -> Report:
 def measuring(report: Report) -> Follow:
     """What shows how far the measuring of a path is, before a film is there."""
     return partial(report.follow, "measuring the path", unit="pictures/s")
+
+
+def pace_of(step: Progress, unit: str) -> str:
+    """How fast work goes and how long it will take; of work that has done nothing yet, neither.
+
+    >>> pace_of(Progress(30, 60, 2.0, told="loss 0.2"), "fps")
+    '15.0 fps  loss 0.2  2.0s left'
+    >>> pace_of(Progress(30, 60, 2.0, done_before=30), "fps")
+    ''
+    """
+    said = f"{step.told}  " if step.told else ""
+    if step.done == step.done_before:
+        return said.rstrip()
+    return f"{step.per_second:.1f} {unit}  {said}{clock(step.eta_seconds)} left"
 
 
 def clock(seconds: float) -> str:

@@ -19,7 +19,7 @@ def schema(output: Output = None) -> None:
     text = json.dumps(timeline_schema(), indent=2, ensure_ascii=False) + "\n"
     report = choose_report(as_json=False, quiet=False)
     if output is None:
-        report.result(text.rstrip("\n"))
+        report.result(*text.rstrip("\n").split("\n"))
     else:
         with whole_file(output) as part:
             part.write_text(text, encoding="utf-8")

@@ -109,9 +109,8 @@ def _tell_curves(timeline: Timeline, report: Report) -> None:
 
     score = open_score(timeline)
     width = min(shutil.get_terminal_size((WIDTH, 24)).columns, 240)
-    report.result(
-        "\n".join(score_lines(score, width, plain=not letters_fit(sys.stdout))), **_facts(score)
-    )
+    lines = score_lines(score, width, plain=not letters_fit(sys.stdout))
+    report.result(*lines, **_facts(score))
     _tell_notes(score, report)
 
 
@@ -134,7 +133,7 @@ def _draw_clip(
     report: Report,
 ) -> None:
     """Draw stills over curves, or curves alone, into a file."""
-    from animix.delivery import RENDERS
+    from animix.delivery import RENDERS, notes_of
     from animix.figure import check_figure
     from animix.film import open_film
     from animix.pages import write_page
@@ -155,7 +154,7 @@ def _draw_clip(
     else:
         film = open_film(timeline, device=device, precision=precision, follow=measuring(report))
         keep_inputs(target, film.files)
-        score = score_of(timeline, film.schedule, film.soundtrack, film.notes)
+        score = score_of(timeline, film.schedule, film.soundtrack, notes_of(film.versions))
         moments = _moments(score, clock, every, report)
         check_writable(target)
         last = film.schedule.num_frames - 1

@@ -50,6 +50,11 @@ class DataSet:
         """``num_threads`` encode and write; None: one for each core."""
         if order.count is None and isinstance(subjects, Seeds):
             raise OptionError("how many? give --count, such as --count 20000")
+        if isinstance(subjects, Seeds) and (order.count or 0) > len(subjects.numbers):
+            raise OptionError(
+                f"--count {order.count}: from {subjects.first} up there are {len(subjects.numbers)}"
+                " seeds"
+            )
         if order.scores and critic is None:
             raise OptionError("--best and --min-score need a discriminator; give --discriminator")
         self.folder = folder

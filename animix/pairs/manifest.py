@@ -8,16 +8,23 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, BinaryIO
 
 from animix.errors import OptionError
+from animix.pairs.subject import name_of
+from animix.tables import count
+from animix.timeline.numbers import LARGEST_SEED
 from animix.whole_file import ending_of_ours, is_left_over, kept_text, whole_file
 
 SETTINGS = "pairs.json"
 LINES = "manifest.jsonl"
 AT_WORK = ".at-work-"
+SIDES = ("a", "b", "ab")
+"""What a file of a pair may show."""
 
 Line = dict[str, Any]
 """A pair: its files by what they show, their sizes, its latent, truncation and mix."""
@@ -39,7 +46,7 @@ class Manifest:
             self._open(settings, folders)
         except OSError as exc:
             self.close()
-            message = f"{folder} can't be written: {exc.strerror or exc}; name another folder"
+            message = f"{_told(exc, folder)}; name another folder"
             raise OptionError(message) from exc
         except BaseException:
             self.close()
@@ -60,7 +67,7 @@ class Manifest:
         for name in folders:
             (folder / name).mkdir(exist_ok=True)
         self._file = (folder / LINES).open("a+b")
-        self.lines, self._length = read_lines(folder / LINES, self._file)
+        self.lines, self._length = read_lines(folder / LINES, self._file, folders)
         # What a killed process was writing of a line goes.
         self._file.truncate(self._length)
 
@@ -100,7 +107,7 @@ class Manifest:
 
 def files_in(line: Line) -> list[str]:
     """The names of a pair's files, relative to the folder."""
-    return [line[side] for side in ("a", "b", "ab") if side in line]
+    return [line[side] for side in SIDES if side in line]
 
 
 def is_there(folder: Path, line: Line) -> bool:
@@ -175,29 +182,66 @@ def _change(name: str, before: Any, now: Any) -> str:
     return f"{name}: {words[0]}, now {words[1]}"
 
 
-def read_lines(path: Path, file: BinaryIO) -> tuple[list[Line], int]:
+def read_lines(path: Path, file: BinaryIO, folders: Sequence[str]) -> tuple[list[Line], int]:
     """The whole lines of a manifest, and the length of all of them in bytes."""
     file.seek(0)
     content = file.read()
     length = content.rfind(b"\n") + 1
-    lines = []
+    lines: list[Line] = []
+    names: set[str] = set()
     for number, text in enumerate(content[:length].splitlines(), start=1):
         try:
             line = json.loads(text)
-            names = files_in(line)
-            if not names or len(line["bytes"]) != len(names):
-                raise ValueError("it names no files")
-        except (ValueError, TypeError, KeyError) as exc:
+            check_line(line, folders)
+            if not names.isdisjoint(files_in(line)):
+                raise ValueError("it is there already")
+        except (ValueError, RecursionError) as exc:
             raise OptionError(
                 f"{path}:{number}: is no line of a manifest ({exc}); name another folder"
             ) from exc
         lines.append(line)
+        names.update(files_in(line))
     return lines, length
+
+
+def check_line(line: Any, folders: Sequence[str]) -> None:
+    """Refuse what is no pair in these folders; ValueError says why."""
+    if not isinstance(line, dict):
+        raise ValueError("it is no object")
+    seed, photo = line.get("seed"), line.get("photo")
+    if type(seed) is int and 0 <= seed <= LARGEST_SEED:
+        stem = name_of(seed)
+    elif seed is None and isinstance(photo, str):
+        stem = PurePath(photo).stem
+    else:
+        raise ValueError("it has neither a seed nor a photo")
+    if [side for side in SIDES if side in line] not in (["a", "b"], ["ab"]):
+        raise ValueError("it names neither a and b nor ab")
+    names, sizes = files_in(line), line.get("bytes")
+    if not all(_is_picture(name, folders, stem) for name in names):
+        raise ValueError("its pictures are not its own")
+    if not isinstance(sizes, list) or [type(size) for size in sizes] != [int] * len(names):
+        raise ValueError(f"it has no bytes of {count(len(names), 'file')}")
+    if not re.fullmatch("[0-9a-f]{32}", str(line.get("hash", "0" * 32))):
+        raise ValueError("its hash is none")
+
+
+def _is_picture(name: Any, folders: Sequence[str], stem: str) -> bool:
+    """Whether a name is one that a pair's picture may have: ``A/000017.png``."""
+    folder, _, file = name.partition("/") if isinstance(name, str) else ("", "", "")
+    # What no folder can hold can't be looked for either: what isn't encoded is a ValueError.
+    return folder in folders and PurePath(file).stem == stem and b"\0" not in os.fsencode(file)
 
 
 def unwritable(folder: Path, error: OSError) -> OptionError:
     """The error for a folder that can't be written; what is done stays."""
     return OptionError(
-        f"{folder} can't be written: {error.strerror or error}; what is finished stays, and the "
-        "same command goes on"
+        f"{_told(error, folder)}; what is finished stays, and the same command goes on"
     )
+
+
+def _told(error: OSError, folder: Path) -> str:
+    """What can't be written: the file if there is one that is meant to be seen."""
+    file = Path(error.filename2 or error.filename or folder)
+    place = folder if file.name.startswith(".") else file
+    return f"{place} can't be written: {error.strerror or error}"

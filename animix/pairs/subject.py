@@ -68,7 +68,7 @@ class Seeds:
 
     def at(self, number: int) -> Subject:
         """The one of this number, which is the seed itself."""
-        return Subject(number, number, f"{number:06d}", number)
+        return Subject(number, number, name_of(number), number)
 
     def number_of(self, line: dict[str, object]) -> int | None:
         """The number of the one that a manifest's line is about; None: of none."""
@@ -78,6 +78,15 @@ class Seeds:
     def settings(self) -> dict[str, object]:
         """What of them has to stay the same where a data set goes on."""
         return {"first_seed": self.first}
+
+
+def name_of(seed: int) -> str:
+    """The name of a seed's files, without suffix.
+
+    >>> name_of(17)
+    '000017'
+    """
+    return f"{seed:06d}"
 
 
 class Photos:

@@ -66,4 +66,5 @@ def choose_features(
             found = None
         if found is None or found.img_resolution != network.img_resolution:
             raise not_vgg
-        return discriminator_features(found.to(device)), ""
+        told = f"--features {file} is no VGG16: its discriminator compares pictures"
+        return discriminator_features(found.to(device)), told

@@ -18,7 +18,7 @@ from PIL import Image
 from torch import Tensor
 
 from animix.checkpoints.safetensors import read_tensors, write_safetensors
-from animix.errors import LatentError, OptionError, RenderError
+from animix.errors import LatentError, NetworkError, OptionError, RenderError
 from animix.interruption import uninterrupted
 from animix.networks.network import Network
 from animix.photos.crop import Crop, cut
@@ -78,7 +78,8 @@ class Projecting:
     """Photos on their way into a network: ``steps`` projects, ``results`` are what came of it.
 
     Files are whole or absent. What was begun goes on; what stands there already, of the same photo,
-    crop, network and recipe, is left as it is.
+    crop, network and recipe, is left as it is. Of another recipe it is replaced when this one is
+    through.
     """
 
     network_file: Path
@@ -92,6 +93,8 @@ class Projecting:
     """Photos at a time; None: 1 on a CPU, where more are no faster, and else 8."""
     results: list[Result] = field(init=False, default_factory=list)
     """In the order of the tasks, when all is done."""
+    begun: set[Path] = field(init=False, default_factory=set)
+    """Files that hold what was found by this recipe, in part or as a whole."""
 
     def __post_init__(self) -> None:
         if self.batch is None:
@@ -113,6 +116,7 @@ class Projecting:
         """
         started, done = time.monotonic(), 0
         found = {task.target: self._found(task) for task in self.tasks}
+        self.begun |= {target for target, each in found.items() if each is not None}
         there = {target for target, each in found.items() if _step(each) == self.recipe.steps}
         waiting = [task for task in self.tasks if task.target not in there]
         tuned = [task for task in self.tasks if not self._is_tuned(task, found[task.target])]
@@ -231,7 +235,10 @@ class Projecting:
         return plain
 
     def _write(self, tasks: Sequence[Task], search: Search) -> dict[Path, Projected]:
-        """Write what a search has found so far, and pictures of it."""
+        """Write what a search has found so far, and pictures of it.
+
+        Cut short, it doesn't cost what another recipe has found.
+        """
         found = {}
         painted = self.network.synthesis(search.ws)
         strangeness = self._prior.strangeness(search.ws)
@@ -254,8 +261,10 @@ class Projecting:
                 settings=settings,
                 losses=losses,
             )
-            write_projected(found[task.target], task.target)
-            _write_comparison(task, [_pixels(painted[index])])
+            if search.step == self.recipe.steps or not _is_through(task.target):
+                write_projected(found[task.target], task.target)
+                _write_comparison(task, [_pixels(painted[index])])
+                self.begun.add(task.target)
         return found
 
     def _is_tuned(self, task: Task, projected: Projected | None) -> bool:
@@ -266,9 +275,8 @@ class Projecting:
             return False
         if not task.snapshot.exists():
             return False
-        _, metadata = read_tensors(task.snapshot, "nothing but the metadata")
-        wanted = self._tuned(projected, self.tuning.steps)
-        return {name: metadata.get(name) for name in wanted} == wanted
+        there, wanted = _said_by(task.snapshot), self._tuned(projected, self.tuning.steps)
+        return {name: there.get(name) for name in wanted} == wanted
 
     def _tuned(self, projected: Projected, steps: int) -> dict[str, str]:
         """What a snapshot says of its tuning."""
@@ -287,10 +295,19 @@ class Projecting:
         return Tuning(self.network, pivot, distance, self.tuning)
 
     def _write_snapshot(self, task: Task, tuning: Tuning) -> None:
-        """Write the network that was tuned, and what it paints beside the photo."""
+        """Write the network that was tuned, and what it paints beside the photo.
+
+        Cut short, it doesn't cost one that was tuned for longer.
+        """
         if not tuning.losses:
             return
         said = self._tuned(self._pivot, len(tuning.losses))
+        if len(tuning.losses) < tuning.recipe.steps and task.snapshot.exists():
+            there = _said_by(task.snapshot)
+            steps = there.get("tuning_steps", "")
+            is_longer = steps.isdecimal() and int(steps[:9]) >= len(tuning.losses)
+            if is_longer and there.get("tuned_to_w") == said["tuned_to_w"]:
+                return
         metadata = {**tuning.network.metadata, **said}
         write_safetensors(replace(tuning.network, metadata=metadata), task.snapshot)
         painted = [network.synthesis(tuning.pivot)[0] for network in (self.network, tuning.network)]
@@ -301,6 +318,27 @@ def _step(projected: Projected | None) -> int:
     """How many steps have been taken of what was begun."""
     step = 0 if projected is None else projected.settings.get("step", 0)
     return step if isinstance(step, int) else 0
+
+
+def _said_by(snapshot: Path) -> dict[str, str]:
+    """The metadata of a snapshot that stands where another may go."""
+    try:
+        return read_tensors(snapshot, "nothing but the metadata")[1]
+    except NetworkError as exc:
+        raise OptionError(
+            f"{snapshot}: {exc}; it stands where the network goes: name another folder with "
+            "--output"
+        ) from exc
+
+
+def _is_through(target: Path) -> bool:
+    """Whether a file holds what a recipe has found when it was through."""
+    try:
+        found = read_projected(target)
+    except LatentError:
+        return False
+    recipe = found.settings.get("recipe")
+    return isinstance(recipe, dict) and recipe.get("steps") == _step(found)
 
 
 def tasks_of(photo: Photo, crops: Sequence[Crop], network: Network, folder: Path) -> list[Task]:

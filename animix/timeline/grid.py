@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import pairwise
 from types import EllipsisType
 from typing import Literal
@@ -83,19 +84,32 @@ class Grid:
         >>> Grid(2, 1, (Panel(), Panel(path=1))).own_size(256)
         (512, 256)
         """
-        most = LARGEST_OWN_SIDE // max(self.columns, self.rows) // 2 * 2
-        side = side if len(self.panels) == 1 else min(side, most)
-        return side * self.columns, side * self.rows
+        return self.size_of_cells((side, side))
+
+    def size_of_cells(self, size: tuple[int, int]) -> tuple[int, int]:
+        """The canvas of cells of a size, as large as they are if that isn't too large.
+
+        >>> Grid(2, 1, (Panel(), Panel(path=1))).size_of_cells((640, 480))
+        (1280, 480)
+        """
+        if len(self.panels) == 1:
+            return size
+        most = LARGEST_OWN_SIDE // max(self.columns, self.rows)
+        share = min(1.0, most / max(size))
+        width, height = (max(2, int(side * share) // 2 * 2) for side in size)
+        return width * self.columns, height * self.rows
 
     def shape_of_cells(self, canvas_size: tuple[int, int]) -> tuple[int, int]:
         """Width and height of cells that fill a canvas, times a number that makes them whole."""
         return canvas_size[0] * self.rows, canvas_size[1] * self.columns
 
-    def places(self, canvas_size: tuple[int, int], fit: Fit) -> tuple[Place, ...]:
+    def places(
+        self, canvas_size: tuple[int, int], fit: Fit, shape: tuple[int, int] = (1, 1)
+    ) -> tuple[Place, ...]:
         """Where each panel's cell lies, row by row; all sides are even.
 
-        With ``blur`` and ``contain`` they are squares in the middle of the canvas, else they share
-        all of it.
+        With ``blur`` and ``contain`` they have the ``shape`` of what they show, its width and
+        height, and lie in the middle of the canvas, else they share all of it.
 
         >>> Grid(2, 1, (Panel(), Panel(path=1))).places((100, 80), "contain")[1]
         Place(left=50, top=14, width=50, height=50)
@@ -104,11 +118,15 @@ class Grid:
         if len(self.panels) == 1:
             return (Place(0, 0, width, height),)
         if fit in ("blur", "contain"):
-            side = max(1, min(width // self.columns, height // self.rows) // 2) * 2
-            left = (width - side * self.columns) // 4 * 2
-            top = (height - side * self.rows) // 4 * 2
+            shares = (
+                Fraction(width, self.columns * shape[0]),
+                Fraction(height, self.rows * shape[1]),
+            )
+            wide, high = (max(1, int(side * min(shares)) // 2) * 2 for side in shape)
+            left = (width - wide * self.columns) // 4 * 2
+            top = (height - high * self.rows) // 4 * 2
             return tuple(
-                Place(left + column * side, top + row * side, side, side)
+                Place(left + column * wide, top + row * high, wide, high)
                 for row in range(self.rows)
                 for column in range(self.columns)
             )
